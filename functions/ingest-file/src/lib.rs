@@ -1,0 +1,1 @@
+//! millstream-ingest-file
