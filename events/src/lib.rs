@@ -1,1 +1,2 @@
-//! millstream-events
+//! The event contracts: what travels between Millstream's functions.
+pub mod contract;
