@@ -1,2 +1,16 @@
-//! The event contracts: what travels between Millstream's functions.
+//! The event contracts: what travels between Millstream's functions, and what the ledger keeps of it.
+//!
+//! Three kinds of event: a [`trigger`] comes from outside, a command ([`work`]) asks one function to ensure one step,
+//! a [`fact`] says what is now true. Ids are derived from content, so that a repetition is recognised as one.
+
 pub mod contract;
+pub mod event;
+pub mod fact;
+pub mod fingerprint;
+pub mod history;
+pub mod names;
+pub mod trigger;
+pub mod work;
+
+pub use event::{Command, DecodeError, Envelope, Event, StepFact, StepRef};
+pub use fingerprint::Fingerprint;

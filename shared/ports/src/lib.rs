@@ -1,1 +1,26 @@
-//! millstream-ports
+//! What Millstream needs of the world, as traits: one capability each, dyn-safe, one error.
+//!
+//! Every port has an in-memory version in [`memory`] and a contract suite in [`contracts`] that each adapter runs.
+
+pub mod bus;
+pub mod clock;
+pub mod error;
+pub mod ledger;
+pub mod models;
+pub mod object_ledger;
+pub mod object_store;
+pub mod trainer;
+pub mod warehouse;
+
+pub use bus::EventBus;
+pub use clock::{Clock, SystemClock};
+pub use error::{ErrorKind, PortError, PortResult, optional};
+pub use ledger::{Ledger, OpenMark, Recorded, Snapshot};
+pub use models::{
+    Deployed, EndpointState, Endpoints, ModelRegistry, ModelVersion, NewVersion, PredictError, Scorer, ServingStats,
+    Verdict,
+};
+pub use object_ledger::ObjectLedger;
+pub use object_store::{ByteStream, ObjectMeta, ObjectRead, ObjectStore, ObjectStoreExt, Precondition};
+pub use trainer::{Trainer, TrainingJob, TrainingState};
+pub use warehouse::{ExportJob, ExportWrite, JobState, QueryAnswer, TableFacts, TableWrite, Warehouse};

@@ -1,0 +1,151 @@
+//! What the ledger keeps of a run, and the run read back as a value.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{StepFact, StepRef},
+    fact::{Outcome, Reason},
+    fingerprint::Fingerprint,
+    names::{RunId, StepName},
+    trigger::ObjectFinalized,
+};
+
+/// One thing known about a run. Recorded once under its derived id, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// An uploaded object belongs to the run, as the named source's.
+    Uploaded {
+        /// The source's name in the pipeline when it arrived; `decide` matches again by pattern.
+        source: String,
+        /// The object.
+        object: ObjectFinalized,
+    },
+    /// The run is over the tables as they stand: a schedule fired, a message or a person asked.
+    Started {
+        /// What started it, for a person: `schedule 0 6 * * *`, `millstream run`.
+        by: String,
+    },
+    /// A step's command was issued.
+    Requested(StepRef),
+    /// A step is done.
+    Done(StepFact<Outcome>),
+    /// A step failed for good.
+    Failed(StepFact<Reason>),
+    /// A step was put off.
+    Deferred(StepFact<Reason>),
+    /// A failed attempt is to be tried again: the attempt after this one is owed.
+    Retried(StepRef),
+    /// The run had nothing more to do.
+    Finished(Finished),
+}
+
+/// How a run ended, kept so that an ended run reads the same after its pipeline has changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// Hash of the steps' fingerprints and states: a run that goes on and ends again has another.
+    pub plan: Fingerprint,
+    /// Whether every step is done.
+    pub succeeded: bool,
+    /// Its steps in order.
+    pub steps: Vec<StepName>,
+    /// Their fingerprints and last attempts, in the same order; absent for a step that was never owed.
+    pub refs: Vec<Option<StepRef>>,
+}
+
+impl Record {
+    /// The record's id within its run, derived from its content.
+    #[must_use]
+    pub fn id(&self) -> String {
+        use crate::event::Event;
+        match self {
+            Self::Uploaded { object, .. } => Event::ObjectFinalized(object.clone()).id(),
+            Self::Started { .. } => "started".to_owned(),
+            Self::Requested(step) => derived("requested", step),
+            Self::Done(fact) => Event::StepDone(fact.clone()).id(),
+            Self::Failed(fact) => Event::StepFailed(fact.clone()).id(),
+            Self::Deferred(fact) => Event::StepDeferred(fact.clone()).id(),
+            Self::Retried(step) => derived("retried", step),
+            Self::Finished(finished) => format!("finished-{}", finished.plan),
+        }
+    }
+}
+
+fn derived(what: &str, step: &StepRef) -> String {
+    let identity = format!("{}\n{}\n{}\n{}", step.run, step.step, step.fingerprint, step.attempt);
+    format!("{what}-{}", Fingerprint::of(what, [identity.as_bytes()]))
+}
+
+/// A record and when it was written. The time is for people; `decide` does not look at it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When the ledger took it.
+    pub at: DateTime<Utc>,
+    /// The record.
+    pub record: Record,
+}
+
+/// A run's records, keyed by id: no order of arrival, no duplicates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The run.
+    pub run: RunId,
+    entries: BTreeMap<String, Entry>,
+}
+
+impl History {
+    /// An empty history.
+    #[must_use]
+    pub fn new(run: RunId) -> Self {
+        Self { run, entries: BTreeMap::new() }
+    }
+
+    /// Adds an entry; the first one under an id stays. Returns whether it was new.
+    pub fn insert(&mut self, entry: Entry) -> bool {
+        let id = entry.record.id();
+        if self.entries.contains_key(&id) {
+            return false;
+        }
+        self.entries.insert(id, entry);
+        true
+    }
+
+    /// All entries, in the order of their ids.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// All records, in the order of their ids.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.entries.values().map(|entry| &entry.record)
+    }
+
+    /// The entry with this record id.
+    #[must_use]
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
+    /// Whether anything is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The time of the latest entry.
+    #[must_use]
+    pub fn last_activity(&self) -> Option<DateTime<Utc>> {
+        self.entries.values().map(|entry| entry.at).max()
+    }
+}
+
+impl Extend<Entry> for History {
+    fn extend<T: IntoIterator<Item = Entry>>(&mut self, entries: T) {
+        for entry in entries {
+            self.insert(entry);
+        }
+    }
+}

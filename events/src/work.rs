@@ -1,0 +1,265 @@
+//! What commands ask for: one type a function, each complete, so that no function reads a pipeline file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    contract::{Column, Contract, FileOptions},
+    fact::ModelTrained,
+    names::{ModelName, ObjectPath, TableName},
+};
+
+/// For `ingest-file`: turn an uploaded object into a validated Parquet batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IngestFile {
+    /// The uploaded object.
+    pub object: ObjectPath,
+    /// Exactly this generation of it; a newer one has its own command.
+    pub generation: u64,
+    /// What its rows must be.
+    pub contract: Contract,
+    /// How to read it.
+    #[serde(default)]
+    pub options: FileOptions,
+    /// Columns that identify a row (a merge's key): implicitly required, never NaN.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// Where the good rows go, as Parquet.
+    pub batch: ObjectPath,
+    /// Where the bad rows go, as JSON Lines.
+    pub quarantine: ObjectPath,
+}
+
+/// How rows get into a table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "mode")]
+pub enum WriteMode {
+    /// The table becomes the new rows, in one atomic switch.
+    #[default]
+    Replace,
+    /// The new rows are added.
+    Append,
+    /// Rows with a known key are overwritten, others added; of several rows with one key the last in the file wins.
+    Merge {
+        /// The columns that identify a row.
+        key: Vec<String>,
+    },
+}
+
+/// How a table is laid out in the warehouse.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct TableLayout {
+    /// A DATE, DATETIME or TIMESTAMP column; BigQuery partitions by its day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_by: Option<String>,
+    /// Up to four columns to cluster by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_by: Vec<String>,
+    /// The table's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// For `load-table`: make sure a batch is in its table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LoadTable {
+    /// The Parquet batch.
+    pub batch: ObjectPath,
+    /// The table.
+    pub table: TableName,
+    /// The batch's columns.
+    pub columns: Vec<Column>,
+    /// How the rows get in.
+    pub write: WriteMode,
+    /// The table's layout, used when it is created.
+    #[serde(default)]
+    pub layout: TableLayout,
+    /// Orders replaces of one table: the upload's generation. A replace older than what the table holds changes nothing.
+    pub sequence: u64,
+}
+
+/// For `transform-table`: make sure a table holds what its SELECT gives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TransformTable {
+    /// The table the SELECT fills.
+    pub table: TableName,
+    /// A BigQuery SELECT.
+    pub sql: String,
+    /// The tables it reads, from its own text.
+    pub inputs: Vec<TableName>,
+    /// How the result gets in.
+    pub write: WriteMode,
+    /// The table's layout.
+    #[serde(default)]
+    pub layout: TableLayout,
+    /// Conditions every result row must meet, as SQL expressions, `unique(..)` and `not_null(..)`; a breach fails the step
+    /// before the table changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<String>,
+}
+
+/// For `export-table`: make sure a copy of a table is in the lake.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ExportTable {
+    /// The table.
+    pub table: TableName,
+    /// The Parquet object to write; large tables become `NAME-000000000000.parquet` and on, beside it.
+    pub to: ObjectPath,
+}
+
+/// The program that trains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// Gradient-boosted trees on a table, built in.
+    Tabular,
+    /// A program of the user's: its name and first arguments, run without a shell in the project's folder.
+    Command(Vec<String>),
+}
+
+/// The form in which a training program gets its rows (`AIP_DATA_FORMAT`). Vertex AI itself knows `csv` and `jsonl`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DataFormat {
+    /// Comma-separated with a header line.
+    #[default]
+    Csv,
+    /// One JSON object a line.
+    Jsonl,
+    /// Apache Parquet, types kept; the built-in recipe's choice.
+    Parquet,
+}
+
+/// For `train-model`: make sure a training job has finished and its model is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrainModel {
+    /// The model's name.
+    pub model: ModelName,
+    /// The table to learn from.
+    pub data: TableName,
+    /// The form the program gets it in.
+    #[serde(default)]
+    pub data_format: DataFormat,
+    /// The column to predict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// What runs.
+    pub program: Program,
+    /// Its arguments, after those of the program itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment variables besides the `AIP_*` ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// The longest it may run, in seconds.
+    pub wall_seconds: u64,
+    /// The folder its model goes to (`AIP_MODEL_DIR`).
+    pub output: ObjectPath,
+}
+
+/// How traffic moves to a new version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Canary {
+    /// Percentages the new version gets in turn, ascending, the last 100.
+    pub steps: Vec<u8>,
+    /// Seconds each step is watched before the next.
+    pub bake_seconds: u64,
+    /// The share of failed predictions (0.0 to 1.0) above which the version is rolled back.
+    pub max_error_rate: f64,
+}
+
+/// Where and when a model is served.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Serving {
+    /// The endpoint.
+    pub endpoint: ModelName,
+    /// The gate: every expression must hold, such as `auc_pr >= champion.auc_pr - 0.002`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promote_when: Vec<String>,
+    /// How traffic moves; at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+}
+
+/// For `promote-model`: make sure a trained model is registered and, if its gate lets it, serving.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromoteModel {
+    /// The finished training.
+    pub trained: ModelTrained,
+    /// The table it learned from, kept with the version.
+    pub data: TableName,
+    /// Where it is to serve; only registered when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Serving>,
+}
+
+/// Any function's work: what `decide` returns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// For `ingest-file`.
+    IngestFile(IngestFile),
+    /// For `load-table`.
+    LoadTable(LoadTable),
+    /// For `transform-table`.
+    TransformTable(TransformTable),
+    /// For `export-table`.
+    ExportTable(ExportTable),
+    /// For `train-model`.
+    TrainModel(TrainModel),
+    /// For `promote-model`.
+    PromoteModel(PromoteModel),
+}
+
+/// One function's work: its event type, and its way out of [`Work`].
+pub trait WorkKind: Clone + std::fmt::Debug + Send + Sync + Sized + 'static {
+    /// The command's event type, `dev.millstream.<step>.requested.v1`.
+    const TYPE: &'static str;
+
+    /// This kind of work, if `work` is it.
+    fn from_work(work: &Work) -> Option<&Self>;
+}
+
+macro_rules! work_kinds {
+    ($($name:ident => $type:literal),* $(,)?) => {
+        $(impl WorkKind for $name {
+            const TYPE: &'static str = $type;
+
+            fn from_work(work: &Work) -> Option<&Self> {
+                match work { Work::$name(inner) => Some(inner), _ => None }
+            }
+        })*
+
+        impl Work {
+            /// The command's event type.
+            #[must_use]
+            pub fn event_type(&self) -> &'static str {
+                match self { $(Self::$name(_) => $type,)* }
+            }
+
+            pub(crate) fn from_json(event_type: &str, json: serde_json::Value) -> Option<Result<Self, serde_json::Error>> {
+                Some(match event_type { $($type => serde_json::from_value(json).map(Self::$name),)* _ => return None })
+            }
+
+            pub(crate) fn to_json(&self) -> Result<serde_json::Value, serde_json::Error> {
+                match self { $(Self::$name(inner) => serde_json::to_value(inner),)* }
+            }
+        }
+
+        /// Every command's event type and JSON Schema.
+        pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+            vec![$(($type, schemars::schema_for!(crate::event::Command<$name>)),)*]
+        }
+    };
+}
+
+work_kinds! {
+    IngestFile => "dev.millstream.ingest.requested.v1",
+    LoadTable => "dev.millstream.load.requested.v1",
+    TransformTable => "dev.millstream.transform.requested.v1",
+    ExportTable => "dev.millstream.export.requested.v1",
+    TrainModel => "dev.millstream.training.requested.v1",
+    PromoteModel => "dev.millstream.promotion.requested.v1",
+}

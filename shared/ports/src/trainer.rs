@@ -1,0 +1,70 @@
+//! Training jobs.
+
+use std::{collections::BTreeMap, fmt::Debug};
+
+use async_trait::async_trait;
+use millstream_events::{
+    names::{ModelName, ObjectPath},
+    work::{DataFormat, Program},
+};
+
+use crate::error::PortResult;
+
+/// A training program to run under Vertex AI's contract (the `AIP_*` environment variables).
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingJob {
+    /// The model it makes, for labels and messages.
+    pub model: ModelName,
+    /// What runs.
+    pub program: Program,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Environment variables besides the `AIP_*` ones.
+    pub env: BTreeMap<String, String>,
+    /// The rows to learn from (`AIP_TRAINING_DATA_URI`).
+    pub data: Vec<ObjectPath>,
+    /// Their form (`AIP_DATA_FORMAT`).
+    pub data_format: DataFormat,
+    /// The folder the model goes to (`AIP_MODEL_DIR`).
+    pub output: ObjectPath,
+    /// Ended when it runs longer than this many seconds.
+    pub wall_seconds: u64,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainingState {
+    /// It waits or runs.
+    Running,
+    /// It ended well; its files are in `output`.
+    Succeeded {
+        /// How long it ran.
+        seconds: f64,
+        /// Its log, kept.
+        log: Option<ObjectPath>,
+    },
+    /// It ended badly; running it again unchanged would too.
+    Failed {
+        /// What happened: an exit code, the wall limit.
+        reason: String,
+        /// The end of its log.
+        log_tail: String,
+        /// Its whole log, kept.
+        log: Option<ObjectPath>,
+    },
+    /// Nobody knows how it ended (the machine or the object went away). Never success.
+    Lost,
+}
+
+/// Runs training programs.
+#[async_trait]
+pub trait Trainer: Debug + Send + Sync {
+    /// Starts the job under this id, or reads the one that exists. A lost job is started again by this call.
+    async fn ensure(&self, job: &str, training: &TrainingJob) -> PortResult<TrainingState>;
+
+    /// Ends a job; one that has ended or does not exist is left as it is.
+    async fn cancel(&self, job: &str) -> PortResult<()>;
+
+    /// The job's log so far, at most its last `limit` bytes. `NotFound` for an unknown job.
+    async fn log(&self, job: &str, limit: usize) -> PortResult<String>;
+}
