@@ -1,11 +1,14 @@
 //! What Millstream needs of the world, as traits: one capability each, dyn-safe, one error.
 //!
-//! Every port has an in-memory version in [`memory`] and a contract suite in [`contracts`] that each adapter runs.
+//! Every port has an in-memory version in [`memory`] and a contract suite in `contracts` (a feature) that each adapter runs.
 
 pub mod bus;
 pub mod clock;
+#[cfg(feature = "contracts")]
+pub mod contracts;
 pub mod error;
 pub mod ledger;
+pub mod memory;
 pub mod models;
 pub mod object_ledger;
 pub mod object_store;

@@ -11,5 +11,5 @@ pub use bus::MemoryBus;
 pub use clock::ManualClock;
 pub use models::MemoryModels;
 pub use object_store::MemoryObjectStore;
-pub use trainer::MemoryTrainer;
+pub use trainer::{MemoryTrainer, TrainingEnd};
 pub use warehouse::MemoryWarehouse;
