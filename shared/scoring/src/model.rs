@@ -7,7 +7,8 @@ use arrow::array::RecordBatch;
 use serde_json::Value;
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::infer::InferenceModelExt;
+use tract_onnx::tract_hir::infer::{Factoid, InferenceModelExt};
+use tract_onnx::tract_hir::internal::DimLike;
 
 use crate::{ColumnError, Encoder, InstanceError, Predictions, Signature, SignatureError, Task, trees};
 
