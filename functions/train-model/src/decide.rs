@@ -1,0 +1,108 @@
+//! A training command turned into the jobs it asks for: pure.
+
+use millstream_events::{
+    Command,
+    names::ObjectPath,
+    work::{DataFormat, Program, TrainModel},
+};
+use millstream_ports::{ExportJob, TrainingJob};
+use millstream_runtime::Failure;
+
+/// The export of the rows to learn from, and its job id.
+///
+/// They go beside the output folder, not into it: what serves the model copies that folder, and must not copy the data.
+pub(crate) fn data_export(command: &Command<TrainModel>) -> Result<(String, ExportJob), Failure> {
+    let TrainModel { data, data_format, output, .. } = &command.work;
+    let extension = match data_format {
+        DataFormat::Csv => "csv",
+        DataFormat::Jsonl => "jsonl",
+        DataFormat::Parquet => "parquet",
+    };
+    let folder = output.name().trim_end_matches('/');
+    let to = ObjectPath::new(output.bucket(), format!("{folder}-data/train.{extension}"))
+        .map_err(|error| Failure::permanent(error.to_string()))?;
+    Ok((format!("{}-data", command.step.job_id()), ExportJob { table: data.clone(), to, format: *data_format }))
+}
+
+/// The program's run on `data`.
+pub(crate) fn training_job(training: &TrainModel, data: Vec<ObjectPath>) -> TrainingJob {
+    TrainingJob {
+        model: training.model.clone(),
+        program: training.program.clone(),
+        args: arguments(training),
+        env: training.env.clone(),
+        data,
+        data_format: training.data_format,
+        output: training.output.clone(),
+        wall_seconds: training.wall_seconds,
+    }
+}
+
+/// The built-in recipe is told the target; a program of the user's is told what the user wrote.
+fn arguments(training: &TrainModel) -> Vec<String> {
+    let target = match (&training.program, &training.target) {
+        (Program::Tabular, Some(target)) => Some(["--target".to_owned(), target.clone()]),
+        _ => None,
+    };
+    target.into_iter().flatten().chain(training.args.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use millstream_events::{Fingerprint, StepRef};
+
+    use super::*;
+
+    fn training(program: Program) -> TrainModel {
+        TrainModel {
+            model: "iris".parse().unwrap(),
+            data: "production.iris_features".parse().unwrap(),
+            data_format: DataFormat::Csv,
+            target: Some("species".into()),
+            program,
+            args: vec!["--trees".into(), "50".into()],
+            env: BTreeMap::from([("SEED".into(), "1".into())]),
+            wall_seconds: 60,
+            output: "gs://models/iris/abc".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_recipe_is_told_its_target_before_the_users_arguments() {
+        let job = training_job(&training(Program::Tabular), Vec::new());
+        assert_eq!(job.args, ["--target", "species", "--trees", "50"]);
+    }
+
+    #[test]
+    fn a_program_of_the_users_gets_only_the_users_arguments() {
+        let program = Program::Command(vec!["python3".into(), "train.py".into()]);
+        let job = training_job(&training(program.clone()), Vec::new());
+        assert_eq!((job.program, job.args), (program, vec!["--trees".to_owned(), "50".to_owned()]));
+        assert_eq!(job.env["SEED"], "1");
+    }
+
+    #[test]
+    fn the_rows_are_exported_beside_the_models_folder_under_a_job_of_their_own() {
+        for (format, name) in [
+            (DataFormat::Csv, "iris/abc-data/train.csv"),
+            (DataFormat::Jsonl, "iris/abc-data/train.jsonl"),
+            (DataFormat::Parquet, "iris/abc-data/train.parquet"),
+        ] {
+            let fingerprint = Fingerprint::of("step", []);
+            let step = StepRef {
+                run: "iris".parse().unwrap(),
+                step: "train/iris".parse().unwrap(),
+                fingerprint: fingerprint.clone(),
+                attempt: 2,
+            };
+            let mut work = training(Program::Tabular);
+            work.data_format = format;
+            work.output = "gs://models/iris/abc/".parse().unwrap();
+            let (job, export) = data_export(&Command { step, work }).unwrap();
+            assert_eq!(job, format!("{fingerprint}-a2-data"));
+            assert_eq!((export.to.bucket(), export.to.name(), export.format), ("models", name, format));
+        }
+    }
+}
