@@ -1,1 +1,157 @@
-//! millstream-plan-run
+//! Turns triggers and facts into commands. The only function that knows pipelines.
+//!
+//! Consumes every trigger and every fact; emits the commands that [`millstream_pipeline::decide()`] says are owed. What it
+//! takes in is in the ledger before anything is asked for; what it asks for it can be asked to ask again.
+
+mod advance;
+mod intake;
+mod retry;
+mod sweep;
+
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use millstream_events::{
+    Envelope, Event,
+    history::Record,
+    names::{PipelineName, RunId},
+};
+use millstream_pipeline::{Pipelines, plan::Plan};
+use millstream_ports::{Clock, EventBus, Ledger, ObjectStore, PortResult};
+use millstream_runtime::{Ack, Handler};
+
+/// What `plan-run` needs of the world.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// The record of every run.
+    pub ledger: Arc<dyn Ledger>,
+    /// The landing bucket: messages land there too, and the sweep looks for uploads nobody told of.
+    pub store: Arc<dyn ObjectStore>,
+    /// Where commands go.
+    pub bus: Arc<dyn EventBus>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The function.
+#[derive(Debug)]
+pub struct PlanRun {
+    pipelines: RwLock<Arc<Pipelines>>,
+    ports: Ports,
+    /// Whether a sweep since the start has looked at closed runs too.
+    looked_at_all: AtomicBool,
+}
+
+impl PlanRun {
+    /// For these pipelines.
+    #[must_use]
+    pub fn new(pipelines: Pipelines, ports: Ports) -> Self {
+        Self { pipelines: RwLock::new(Arc::new(pipelines)), ports, looked_at_all: AtomicBool::new(false) }
+    }
+
+    /// Goes on with other definitions; the next sweep asks for what they change.
+    pub fn replace_pipelines(&self, pipelines: Pipelines) {
+        *self.pipelines.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pipelines);
+    }
+
+    /// The definitions in force.
+    #[must_use]
+    pub fn pipelines(&self) -> Arc<Pipelines> {
+        self.pipelines.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A run's plan as it stands; `None` for a pipeline that is not defined.
+    pub async fn plan(&self, run: &RunId) -> PortResult<Option<Plan>> {
+        let pipelines = self.pipelines();
+        let Some(pipeline) = pipelines.by_name.get(&run.pipeline) else { return Ok(None) };
+        let snapshot = self.ports.ledger.snapshot(run).await?;
+        Ok(Some(millstream_pipeline::plan::plan(&pipelines, pipeline, &snapshot.history)))
+    }
+
+    async fn take(&self, event: &Event) -> PortResult<()> {
+        match event {
+            Event::ObjectFinalized(object) => self.take_upload(object).await,
+            Event::MessagePublished(message) => self.take_message(message).await,
+            Event::ScheduleFired(tick) => {
+                let key = format!("tick-{}", tick.scheduled_at.format("%Y%m%dT%H%M%SZ"));
+                self.start(&tick.pipeline, &key, "its schedule").await
+            }
+            Event::RunRequested(request) => {
+                let key = format!("manual-{}", request.request);
+                self.start(&request.pipeline, &key, "millstream run").await
+            }
+            Event::RetryRequested(retry) => self.take_retry(retry).await,
+            Event::SweepDue(_) => {
+                let all = !self.looked_at_all.load(Ordering::Acquire);
+                self.sweep(all).await?;
+                self.looked_at_all.store(true, Ordering::Release);
+                Ok(())
+            }
+            Event::StepDone(fact) => self.take_fact(&fact.step.run, Record::Done(fact.clone())).await,
+            Event::StepFailed(fact) => self.take_fact(&fact.step.run, Record::Failed(fact.clone())).await,
+            Event::StepDeferred(fact) => {
+                // Kept so that a person sees why a step waits; nothing follows from it.
+                self.ports.ledger.record(&fact.step.run, Record::Deferred(fact.clone())).await.map(|_| ())
+            }
+            Event::Command(_) => Ok(()),
+        }
+    }
+
+    async fn take_fact(&self, run: &RunId, record: Record) -> PortResult<()> {
+        self.ports.ledger.record(run, record).await?;
+        self.advance(run, Asking::New).await
+    }
+
+    /// Starts a run over the tables as they stand.
+    async fn start(&self, pipeline: &PipelineName, key: &str, by: &str) -> PortResult<()> {
+        let Ok(key) = key.parse() else {
+            tracing::warn!(%pipeline, key, "refused: a run cannot have this key");
+            return Ok(());
+        };
+        if !self.pipelines().by_name.contains_key(pipeline) {
+            tracing::warn!(%pipeline, "refused: no pipeline has this name");
+            return Ok(());
+        }
+        let run = RunId { pipeline: pipeline.clone(), key };
+        self.record_trigger(&run, Record::Started { by: by.to_owned() }).await?;
+        self.advance(&run, Asking::New).await
+    }
+
+    /// Opens the run, then records what opens it: in this order a concurrent close cannot lose it.
+    async fn record_trigger(&self, run: &RunId, record: Record) -> PortResult<()> {
+        self.ports.ledger.open(run).await?;
+        self.ports.ledger.record(run, record).await.map(|_| ())
+    }
+}
+
+/// Which owed commands to publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    /// Those not asked for before: an event moves a run on.
+    New,
+    /// All of them: the sweep heals what was lost.
+    Again,
+}
+
+#[async_trait]
+impl Handler for PlanRun {
+    fn name(&self) -> &'static str {
+        "plan-run"
+    }
+
+    fn takes(&self, event_type: &str) -> bool {
+        !event_type.starts_with("dev.millstream.")
+            || !event_type.ends_with(".requested.v1")
+            || matches!(event_type, "dev.millstream.run.requested.v1" | "dev.millstream.retry.requested.v1")
+    }
+
+    async fn handle(&self, delivery: &Envelope) -> Ack {
+        match self.take(&delivery.event).await {
+            Ok(()) => Ack::Done,
+            Err(error) => Ack::Retry { reason: error.to_string() },
+        }
+    }
+}

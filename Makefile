@@ -1,0 +1,58 @@
+# Two commands do all the set-up: `make demo` runs the main job, `make test` passes the tests.
+# What they install goes into target/ and nowhere else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint duckdb clean-demo
+
+# DuckDB's official shared library, as npm carries it: linking it takes seconds, compiling DuckDB half an hour.
+DUCKDB_VERSION := 1.5.6-r.1
+DUCKDB_PACKAGE_x86_64 := @duckdb/node-bindings-linux-x64
+DUCKDB_PACKAGE_aarch64 := @duckdb/node-bindings-linux-arm64
+DUCKDB_SHA256_x86_64 := 1b9f82478539bb9a1d1df44bd103121a12ae52142c07158dc52b97d2ec1d69ff
+DUCKDB_SHA256_aarch64 := 3a45a6305b3235a781ed9de25aa795a3862acd042782d1f864e1bdb656de212b
+MACHINE := $(shell uname -m)
+DUCKDB_PACKAGE := $(DUCKDB_PACKAGE_$(MACHINE))
+DUCKDB_LIBRARY := target/duckdb/libduckdb.so
+
+# onnxruntime and scikit-learn: the peers that the recipe's predictions and metrics are compared with.
+VENV := target/venv
+
+help: ## Show this.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: duckdb ## Build Millstream and run the example pipelines: files in, a served model out.
+	cargo build --release --locked -p millstream
+	target/release/millstream demo --dir demo-project
+
+test: duckdb $(VENV)/ready ## Run every test; ends with the counts.
+	cargo test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
+
+bench: duckdb $(VENV)/ready ## Measure: hop time, ingest beside DuckDB and Polars, start-up, predictions.
+	cargo bench --locked -p millstream-tests
+
+lint: duckdb ## Check formatting and clippy, warnings denied.
+	cargo fmt --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+duckdb: $(DUCKDB_LIBRARY) ## Fetch DuckDB's library into target/duckdb.
+
+$(DUCKDB_LIBRARY):
+	@test -n "$(DUCKDB_PACKAGE)" || { echo "No prebuilt DuckDB for $(MACHINE): build with --features bundled instead." >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm is needed to fetch DuckDB's library: install Node.js, or build with --features bundled." >&2; exit 1; }
+	@mkdir -p target/duckdb
+	@echo "Fetching DuckDB's library: $(DUCKDB_PACKAGE)@$(DUCKDB_VERSION) (23 MB) ..."
+	@npm pack --silent --pack-destination target/duckdb "$(DUCKDB_PACKAGE)@$(DUCKDB_VERSION)" >/dev/null
+	@echo "$(DUCKDB_SHA256_$(MACHINE))  $$(ls target/duckdb/*.tgz)" | sha256sum --check --quiet -
+	@tar -xzf target/duckdb/*.tgz -C target/duckdb --strip-components=1 package/libduckdb.so
+	@rm target/duckdb/*.tgz
+
+$(VENV)/ready: tests/python/requirements.txt
+	@echo "Installing the Python peers of the tests into $(VENV) ..."
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	@touch $@
+
+clean-demo: ## Remove the demo's folder, so that it starts afresh.
+	rm -rf demo-project

@@ -1,0 +1,5 @@
+SELECT
+  ProductCategoryKey,
+  ProductCategoryAlternateKey,
+  EnglishProductCategoryName AS ProductCategoryName
+FROM source.dim_product_category

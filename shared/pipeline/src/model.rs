@@ -1,0 +1,141 @@
+//! A pipeline as the rest of Millstream sees it: read, checked, and with its wiring inferred.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use millstream_events::{
+    Fingerprint,
+    contract::{Contract, FileOptions},
+    names::{ModelName, PipelineName, TableName},
+    work::{DataFormat, Program, Serving, TableLayout, WriteMode},
+};
+use millstream_sql::Select;
+
+use crate::pattern::UploadPattern;
+
+/// Every pipeline of a project, and the buckets they use.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pipelines {
+    /// The buckets.
+    pub buckets: Buckets,
+    /// The pipelines by name.
+    pub by_name: BTreeMap<PipelineName, Pipeline>,
+}
+
+/// Which bucket holds what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Buckets {
+    /// Where people upload.
+    pub landing: String,
+    /// Batches, quarantine and exports.
+    pub lake: String,
+    /// Model files, the registry and the endpoints.
+    pub models: String,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { landing: "landing".into(), lake: "lake".into(), models: "models".into() }
+    }
+}
+
+/// One pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pipeline {
+    /// Its name.
+    pub name: PipelineName,
+    /// What it is for.
+    pub description: Option<String>,
+    /// A cron expression (UTC): each tick is a run over the tables as they stand.
+    pub schedule: Option<String>,
+    /// A topic: each message is a run over the tables as they stand.
+    pub message: Option<String>,
+    /// Where rows come from.
+    pub sources: Vec<Source>,
+    /// SQL models, each after those it reads.
+    pub models: Vec<SqlModel>,
+    /// Copies in the lake.
+    pub exports: Vec<Export>,
+    /// What is learned.
+    pub trainings: Vec<Training>,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// Which uploads are its.
+    pub upload: UploadPattern,
+    /// The topic whose messages are its rows; they land as objects that `upload` matches.
+    pub topic: Option<String>,
+    /// What its rows must be.
+    pub contract: Contract,
+    /// How its files are read.
+    pub options: FileOptions,
+    /// The table they go to.
+    pub table: TableName,
+    /// How.
+    pub write: WriteMode,
+    /// The table's layout.
+    pub layout: TableLayout,
+}
+
+/// A SELECT and the table it fills.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SqlModel {
+    /// The table.
+    pub table: TableName,
+    /// The SELECT.
+    pub select: Select,
+    /// How the result gets in.
+    pub write: WriteMode,
+    /// The table's layout.
+    pub layout: TableLayout,
+    /// Conditions on the result.
+    pub expect: Vec<String>,
+}
+
+/// A copy of a table in the lake.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Export {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// The table.
+    pub table: TableName,
+    /// The folder, `gs://bucket/folder/`, in which `{run}` and the run's captures stand for themselves.
+    pub to: String,
+}
+
+/// A model to learn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// The model.
+    pub model: ModelName,
+    /// The table it learns from.
+    pub data: TableName,
+    /// The form it gets it in.
+    pub data_format: DataFormat,
+    /// The column to predict.
+    pub target: Option<String>,
+    /// What runs.
+    pub program: Program,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+    /// A hash of the project's files that the program's command names: changed code is another training.
+    pub code: Option<Fingerprint>,
+    /// The longest it may run.
+    pub wall: Duration,
+    /// Where and when it is served.
+    pub serving: Option<Serving>,
+}
+
+impl Pipeline {
+    /// Whether one of this pipeline's steps fills the table.
+    #[must_use]
+    pub fn fills(&self, table: &TableName) -> bool {
+        self.sources.iter().any(|source| source.table == *table)
+            || self.models.iter().any(|model| model.table == *table)
+    }
+}

@@ -1,0 +1,346 @@
+//! A pipeline file as it is written: its records, each field with its documentation and its place.
+//!
+//! The JSON Schema that editors use is made of these declarations.
+
+use std::time::Duration;
+
+use millstream_events::{
+    contract::{ColumnType, FileFormat, MaxBad, OnNewColumn},
+    names::{ModelName, PipelineName, TableName},
+    work::DataFormat,
+};
+use schemars::JsonSchema;
+
+use super::{
+    decode::{At, Decode, Decoder, List, Named, record},
+    scalars::{
+        ApiVersion, Cron, Delimiter, GateText, Mode, Percent, Recipe, RunsLocally, Share, Topic,
+    },
+    yaml::{Node, Value},
+};
+use crate::pattern::UploadPattern;
+
+record! {
+    /// A pipeline: where rows come from, the tables made of them, and the models learned from those.
+    ///
+    /// Nothing is wired by hand: a SQL model's inputs are read from its own text.
+    PipelineFile ("pipeline") {
+        /// The version of this format.
+        "apiVersion" => api_version: At<ApiVersion>,
+        /// The pipeline's name.
+        "name" => name: At<PipelineName>,
+        /// What the pipeline is for.
+        "description" => description: Option<At<String>>,
+        /// A cron expression of five fields, in UTC: each tick is a run over the tables as they stand.
+        "schedule" => schedule: Option<At<Cron>>,
+        /// A topic: each message is a run over the tables as they stand.
+        "message" => message: Option<At<Topic>>,
+        /// Where rows come from, by name.
+        #[schemars(default)]
+        "sources" => sources: Named<SourceSpec>,
+        /// SQL models: SELECTs in BigQuery's SQL, in any order.
+        #[schemars(default)]
+        "models" => models: List<ModelSpec>,
+        /// Tables that models read and no pipeline fills.
+        #[schemars(default)]
+        "external_tables" => external_tables: List<At<TableName>>,
+        /// Copies of tables in the lake, as Parquet, by name.
+        #[schemars(default)]
+        "exports" => exports: Named<ExportSpec>,
+        /// Models to learn, by name.
+        #[schemars(default)]
+        "training" => training: Named<TrainingSpec>,
+        /// Where trained models are served, by the model's name.
+        #[schemars(default)]
+        "serving" => serving: Named<ServingSpec>,
+    }
+}
+
+record! {
+    /// Where rows come from: uploads to the landing bucket, or messages on a topic.
+    SourceSpec ("source") {
+        /// Which objects of the landing bucket: `*` is anything within one path segment, `{name}` captures a part, and the
+        /// captured parts tell one run from another.
+        "upload" => upload: Option<At<UploadPattern>>,
+        /// A topic whose messages are this source's rows, as JSON.
+        "message" => message: Option<At<Topic>>,
+        /// What the source holds; the table's description too.
+        "description" => description: Option<At<String>>,
+        /// The columns, in the table's order.
+        "columns" => columns: Named<ColumnSpec>,
+        /// Conditions on every row; a row that breaks one is quarantined. `unique(column)` and `not_null(column)` too.
+        #[schemars(default)]
+        "expect" => expect: List<At<String>>,
+        /// What a column that is not in `columns` does; by default it is ignored.
+        "on_new_column" => on_new_column: Option<At<OnNewColumn>>,
+        /// How many bad rows reject the whole file: a share such as `10%` (the default) or a number of rows.
+        "max_bad" => max_bad: Option<At<MaxBad>>,
+        /// How its files are read.
+        "file" => file: Option<FileSpec>,
+        /// The table the rows go to.
+        "table" => table: At<TableName>,
+        /// How they get in; by default they replace the table.
+        "write" => write: Option<WriteSpec>,
+        /// A DATE, DATETIME or TIMESTAMP column to partition the table by.
+        "partition_by" => partition_by: Option<At<String>>,
+        /// Up to four columns to cluster the table by.
+        #[schemars(default)]
+        "cluster_by" => cluster_by: List<At<String>>,
+    }
+}
+
+/// A column: its type, as in `INT64` or `STRING required`, or a map that also describes it.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum ColumnSpec {
+    /// A BigQuery type, followed by `required` where a row without a value is refused.
+    Short(#[schemars(with = "At<ColumnType>")] ColumnFields),
+    /// With a description.
+    Long(ColumnFields),
+}
+
+record! {
+    /// A column in full.
+    ColumnFields ("column") {
+        /// A BigQuery type.
+        "type" => kind: At<ColumnType>,
+        /// Whether a row without a value is refused.
+        "required" => required: Option<At<bool>>,
+        /// The column's description in the warehouse.
+        "description" => description: Option<At<String>>,
+    }
+}
+
+impl ColumnSpec {
+    pub(crate) fn fields(&self) -> &ColumnFields {
+        let (Self::Short(fields) | Self::Long(fields)) = self;
+        fields
+    }
+}
+
+impl Decode for ColumnSpec {
+    fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
+        let Value::Scalar(text) = &node.value else {
+            return ColumnFields::decode(node, to).map(Self::Long);
+        };
+        let (kind, required) = match text.trim_end().rsplit_once(char::is_whitespace) {
+            Some((kind, "required")) => (kind.trim_end(), true),
+            _ => (text.as_str(), false),
+        };
+        let kind = At::read(kind, &node.span, to)?;
+        let required = Some(At { value: required, span: node.span.clone() });
+        Some(Self::Short(ColumnFields { kind, required, description: None }))
+    }
+}
+
+record! {
+    /// How a source's files are read.
+    FileSpec ("file") {
+        /// The kind of file; by default from the object's name.
+        "format" => format: Option<At<FileFormat>>,
+        /// CSV's field separator; by default a comma, a tab for `.tsv`.
+        "delimiter" => delimiter: Option<At<Delimiter>>,
+        /// Texts that mean NULL in a CSV field, besides the empty unquoted field.
+        #[schemars(default)]
+        "null_values" => null_values: List<At<String>>,
+        /// Whether CSV files have no header line: the columns are then in the order of `columns`.
+        "no_header" => no_header: Option<At<bool>>,
+    }
+}
+
+/// How rows get into a table: `replace`, `append`, or a map with a merge's key.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum WriteSpec {
+    /// The way alone.
+    Short(At<Mode>),
+    /// With its details.
+    Long(WriteFields),
+}
+
+record! {
+    /// How rows get into a table, in full.
+    WriteFields ("write") {
+        /// `replace` (the default), `append` or `merge`.
+        "mode" => mode: Option<At<Mode>>,
+        /// For `merge`: the columns that identify a row.
+        #[schemars(default)]
+        "key" => key: List<At<String>>,
+        /// A DATE, DATETIME or TIMESTAMP column to partition the table by.
+        "partition_by" => partition_by: Option<At<String>>,
+        /// Up to four columns to cluster the table by.
+        #[schemars(default)]
+        "cluster_by" => cluster_by: List<At<String>>,
+    }
+}
+
+impl Decode for WriteSpec {
+    fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Scalar(_) => At::decode(node, to).map(Self::Short),
+            _ => WriteFields::decode(node, to).map(Self::Long),
+        }
+    }
+}
+
+/// A SQL model: a file's path, or a map that also says how its table is written.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum ModelSpec {
+    /// A `.sql` file, relative to the folder of this file; it fills the table `folder.file`.
+    Short(#[schemars(with = "At<String>")] Box<ModelFields>),
+    /// With its details.
+    Long(Box<ModelFields>),
+}
+
+record! {
+    /// A SQL model in full.
+    ModelFields ("model") {
+        /// A `.sql` file with one SELECT, relative to the folder of this file.
+        "sql" => sql: At<String>,
+        /// The table it fills; by default `folder.file` from the path's last two parts.
+        "table" => table: Option<At<TableName>>,
+        /// The table's description.
+        "description" => description: Option<At<String>>,
+        /// How the result gets in; by default it replaces the table.
+        "write" => write: Option<WriteSpec>,
+        /// A DATE, DATETIME or TIMESTAMP column to partition the table by.
+        "partition_by" => partition_by: Option<At<String>>,
+        /// Up to four columns to cluster the table by.
+        #[schemars(default)]
+        "cluster_by" => cluster_by: List<At<String>>,
+        /// SQL conditions on every row of the result; a breach stops the run before the table changes.
+        #[schemars(default)]
+        "expect" => expect: List<At<String>>,
+    }
+}
+
+impl ModelSpec {
+    pub(crate) fn fields(&self) -> &ModelFields {
+        let (Self::Short(fields) | Self::Long(fields)) = self;
+        fields
+    }
+}
+
+impl Decode for ModelSpec {
+    fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
+        let Value::Scalar(text) = &node.value else {
+            return ModelFields::decode(node, to).map(|fields| Self::Long(Box::new(fields)));
+        };
+        Some(Self::Short(Box::new(ModelFields {
+            sql: At { value: text.clone(), span: node.span.clone() },
+            table: None,
+            description: None,
+            write: None,
+            partition_by: None,
+            cluster_by: List::default(),
+            expect: List::default(),
+        })))
+    }
+}
+
+record! {
+    /// A copy of a table in the lake.
+    ExportSpec ("export") {
+        /// The table.
+        "table" => table: At<TableName>,
+        /// A folder of the lake bucket, `gs://lake/folder/`; `{run}` and the names that uploads capture stand for the run's.
+        "to" => to: At<String>,
+    }
+}
+
+record! {
+    /// A model to learn.
+    TrainingSpec ("training") {
+        /// The table to learn from.
+        "data" => data: At<TableName>,
+        /// The column to predict.
+        "target" => target: Option<At<String>>,
+        /// A built-in recipe; `tabular` is gradient-boosted trees.
+        "recipe" => recipe: Option<At<Recipe>>,
+        /// A program and its first arguments, run without a shell in the project's folder.
+        "command" => command: Option<List<At<String>>>,
+        /// More arguments: a list, or a map in which `trees: 200` is `--trees 200`, `quiet: true` is `--quiet`, and `false`
+        /// leaves the option out.
+        "args" => args: Option<Args>,
+        /// Environment variables besides the `AIP_*` ones.
+        #[schemars(default)]
+        "env" => env: Named<At<String>>,
+        /// The form in which the program gets its rows: by default `csv`, for the recipe `parquet`.
+        "data_format" => data_format: Option<At<DataFormat>>,
+        /// Where it is trained.
+        "run_on" => run_on: Option<At<RunsLocally>>,
+        /// What ends it.
+        "limits" => limits: Option<LimitsSpec>,
+    }
+}
+
+/// A program's arguments.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(crate) enum Args {
+    /// As they are.
+    List(List<At<String>>),
+    /// As options.
+    Options(Named<At<String>>),
+}
+
+impl Decode for Args {
+    fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Map(_) => Named::decode(node, to).map(Self::Options),
+            _ => List::decode(node, to).map(Self::List),
+        }
+    }
+}
+
+impl Args {
+    /// The arguments as a program gets them.
+    pub(crate) fn argv(&self) -> Vec<String> {
+        match self {
+            Self::List(items) => items.0.iter().map(|item| item.value.clone()).collect(),
+            Self::Options(options) => options
+                .entries
+                .iter()
+                .flat_map(|(key, value)| match value.value.as_str() {
+                    "true" => vec![format!("--{}", key.text)],
+                    "false" => Vec::new(),
+                    text => vec![format!("--{}", key.text), text.to_owned()],
+                })
+                .collect(),
+        }
+    }
+}
+
+record! {
+    /// What ends a training.
+    LimitsSpec ("limits") {
+        /// The longest it may run; by default `1h`.
+        "wall" => wall: Option<At<Duration>>,
+    }
+}
+
+record! {
+    /// Where and when a trained model is served.
+    ServingSpec ("serving") {
+        /// The endpoint.
+        "endpoint" => endpoint: At<ModelName>,
+        /// The gate: every condition on the new version's metrics must hold; `champion.NAME` is the serving version's.
+        #[schemars(default)]
+        "promote_when" => promote_when: List<At<GateText>>,
+        /// How traffic moves to a new version; at once when left out.
+        "canary" => canary: Option<CanarySpec>,
+    }
+}
+
+record! {
+    /// How traffic moves to a new version.
+    CanarySpec ("canary") {
+        /// Percentages that the new version gets in turn, ascending, the last 100.
+        "steps" => steps: List<At<Percent>>,
+        /// How long each step is watched before the next; by default `15m`.
+        "bake" => bake: Option<At<Duration>>,
+        /// The share of failed predictions above which the version is rolled back; by default 0.05.
+        "max_error_rate" => max_error_rate: Option<At<Share>>,
+    }
+}
