@@ -81,7 +81,8 @@ impl ObjectLedger {
     async fn run_names(&self, prefix: &str) -> PortResult<Vec<RunId>> {
         let mut runs: Vec<RunId> = Vec::new();
         for path in self.store.names(&self.bucket, prefix).await? {
-            let mut parts = path.name().trim_start_matches(prefix).splitn(3, '/');
+            // Stripped once: a pipeline may be named `runs` or `open` itself.
+            let mut parts = path.name().strip_prefix(prefix).unwrap_or_default().splitn(3, '/');
             if let (Some(Ok(pipeline)), Some(Ok(key))) = (parts.next().map(str::parse), parts.next().map(str::parse)) {
                 let run = RunId { pipeline, key };
                 if runs.last() != Some(&run) {
