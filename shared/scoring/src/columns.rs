@@ -5,9 +5,9 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
+use crate::Encoder;
 use crate::encode::codes;
 use crate::signature::{FeatureKind, nearest};
-use crate::{Encoder, Signature};
 
 pub(crate) const MICROSECONDS_A_DAY: f64 = 86_400e6;
 
@@ -44,10 +44,11 @@ pub enum ColumnError {
 
 impl Encoder {
     /// Encodes a batch's columns, found by name, into rows of the model's features.
-    pub fn encode_batch(&self, signature: &Signature, batch: &RecordBatch) -> Result<Vec<f32>, ColumnError> {
-        let width = signature.features.len();
+    pub fn encode_batch(&self, batch: &RecordBatch) -> Result<Vec<f32>, ColumnError> {
+        let features = &self.signature().features;
+        let width = features.len();
         let mut matrix = vec![f32::NAN; batch.num_rows() * width];
-        for (position, feature) in signature.features.iter().enumerate() {
+        for (position, feature) in features.iter().enumerate() {
             let values = column_values(&feature.name, column(batch, &feature.name)?, &feature.kind)?;
             for (row, value) in values.into_iter().enumerate() {
                 matrix[row * width + position] = value;

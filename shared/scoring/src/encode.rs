@@ -90,6 +90,11 @@ impl Encoder {
         Self { signature, positions, codes }
     }
 
+    /// What is encoded.
+    pub fn signature(&self) -> &Arc<Signature> {
+        &self.signature
+    }
+
     /// Encodes instances, each an object (by name) or an array (by position), into rows of the model's features;
     /// NaN stands for a missing value.
     pub fn encode(&self, instances: &[Value]) -> Result<Vec<f32>, InstanceError> {
@@ -186,9 +191,11 @@ pub(crate) fn codes(kind: &FeatureKind) -> HashMap<String, f32> {
 }
 
 fn days(text: &str) -> Option<f32> {
-    let days = match Date32Type::parse(text) {
-        Some(days) => f64::from(days),
-        None => TimestampMicrosecondType::parse(text)? as f64 / MICROSECONDS_A_DAY,
+    // Arrow reads times through nanoseconds, which end in 2262; later ones, such as an open end of 9999-12-31, count by
+    // their day.
+    let days = match TimestampMicrosecondType::parse(text) {
+        Some(micros) => micros as f64 / MICROSECONDS_A_DAY,
+        None => f64::from(Date32Type::parse(text)?),
     };
     Some(to_feature(days))
 }

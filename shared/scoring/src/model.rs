@@ -22,7 +22,6 @@ pub const SIGNATURE_PROPERTY: &str = "millstream.signature";
 /// A loaded model. Scoring takes `&self`; one model serves any number of threads.
 #[derive(Debug)]
 pub struct Model {
-    signature: Arc<Signature>,
     encoder: Encoder,
     plan: Arc<TypedRunnableModel>,
 }
@@ -90,13 +89,17 @@ impl Model {
         };
         let parsed = framework.model_for_proto_model(&proto).map_err(graph)?;
         let plan = plan(parsed, &signature)?;
-        let signature = Arc::new(signature);
-        Ok(Self { encoder: Encoder::new(signature.clone()), signature, plan })
+        Ok(Self { encoder: Encoder::new(Arc::new(signature)), plan })
     }
 
     /// What the model takes and answers.
     pub fn signature(&self) -> &Signature {
-        &self.signature
+        self.encoder.signature()
+    }
+
+    /// How rows become the model's matrix.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// Scores JSON instances, by name or by position.
@@ -106,26 +109,27 @@ impl Model {
 
     /// Scores the rows of an Arrow batch; columns that are no features are ignored.
     pub fn predict_batch(&self, batch: &RecordBatch) -> Result<Predictions, ModelError> {
-        self.predict(self.encoder.encode_batch(&self.signature, batch)?, batch.num_rows())
+        self.predict(self.encoder.encode_batch(batch)?, batch.num_rows())
     }
 
     /// Scores a matrix of `rows` rows of the signature's features, NaN being a missing value.
     pub fn predict(&self, matrix: Vec<f32>, rows: usize) -> Result<Predictions, ModelError> {
+        let signature = self.encoder.signature();
         if rows == 0 {
-            return Ok(Predictions::new(self.signature.clone(), vec![]));
+            return Ok(Predictions::new(signature.clone(), vec![]));
         }
-        let width = self.signature.features.len();
+        let width = signature.features.len();
         let answer = || -> TractResult<Vec<f32>> {
             let input = tract_ndarray::Array2::from_shape_vec((rows, width), matrix)?.into_tensor();
             let outputs = self.plan.run(tvec!(input.into_tvalue()))?;
             Ok(outputs[0].try_as_plain_ram()?.as_slice::<f32>()?.to_vec())
         };
         let values = answer().map_err(|error| ModelError::Score(format!("{error:#}")))?;
-        let expected = rows * self.signature.classes.len().max(1);
+        let expected = rows * signature.classes.len().max(1);
         if values.len() != expected {
             return Err(ModelError::Mismatch(format!("{} numbers for {rows} rows, not {expected}", values.len())));
         }
-        Ok(Predictions::new(self.signature.clone(), values))
+        Ok(Predictions::new(signature.clone(), values))
     }
 }
 
