@@ -227,11 +227,12 @@ impl Event {
             work: Value,
         }
         let error = |source| DecodeError::Data { event_type: event_type.to_owned(), source };
-        if !event_type.starts_with("dev.millstream.") {
+        // Before the data is looked at: of an unknown type, nothing can be said about what its data should be.
+        if !Work::is_type(event_type) && !Outcome::is_type(event_type) {
             return Err(DecodeError::UnknownType(event_type.to_owned()));
         }
         let Parts { step, work } = serde_json::from_value(data).map_err(error)?;
-        if event_type.ends_with(".requested.v1") {
+        if Work::is_type(event_type) {
             let work = Work::from_json(event_type, work)
                 .ok_or_else(|| DecodeError::UnknownType(event_type.to_owned()))?
                 .map_err(error)?;

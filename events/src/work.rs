@@ -239,6 +239,11 @@ macro_rules! work_kinds {
                 match self { $(Self::$name(_) => $type,)* }
             }
 
+            /// Whether it is one of the commands' event types.
+            pub(crate) fn is_type(event_type: &str) -> bool {
+                matches!(event_type, $($type)|*)
+            }
+
             pub(crate) fn from_json(event_type: &str, json: serde_json::Value) -> Option<Result<Self, serde_json::Error>> {
                 Some(match event_type { $($type => serde_json::from_value(json).map(Self::$name),)* _ => return None })
             }
