@@ -1,26 +1,17 @@
 //! A model's SQL: BigQuery's, read and translated.
+//!
+//! In comes the text of one SELECT; out come the tables it reads, its canonical text, and its translation for DuckDB.
+//! Pure: nothing is read, nothing is run. See the README beside this crate for what is translated and what is refused.
 
-use millstream_events::names::TableName;
+mod duckdb;
+mod error;
+mod expand;
+mod functions;
+mod inputs;
+mod lex;
+mod mark;
+mod select;
 
-/// SQL that is not usable, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct SqlError {
-    /// What is wrong.
-    pub message: String,
-    /// Where in the text, as a byte offset, when it is known.
-    pub offset: Option<usize>,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-/// A BigQuery SELECT as read from its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Select {
-    /// The text as written.
-    pub text: String,
-    /// The tables it reads, in name order; CTE names are not tables.
-    pub inputs: Vec<TableName>,
-    /// The text without comments and with canonical spacing: what the fingerprint is taken of.
-    pub canonical: String,
-}
+pub use duckdb::{expression_to_duckdb, to_duckdb};
+pub use error::SqlError;
+pub use select::Select;
