@@ -90,8 +90,12 @@ impl Fault {
         let expectation = |index: u16| expectations.get(usize::from(index)).map_or("", String::as_str);
         match self {
             Self::TooFewFields => "the row has fewer fields than the header".into(),
-            Self::TooManyFields => "the row has more fields than the header; a field with the delimiter in it needs quotes".into(),
-            Self::TextAfterQuote => "there is text after a field's closing quote; a quote inside a field is written twice".into(),
+            Self::TooManyFields => {
+                "the row has more fields than the header; a field with the delimiter in it needs quotes".into()
+            }
+            Self::TextAfterQuote => {
+                "there is text after a field's closing quote; a quote inside a field is written twice".into()
+            }
             Self::NotJsonObject => "the line is not one JSON object".into(),
             Self::DuplicateKey => "the object has this key twice".into(),
             Self::Missing => "the column is required and has no value".into(),
@@ -109,7 +113,9 @@ impl Fault {
             Self::NotDate => "expected a date such as 2024-01-31".into(),
             Self::NotDatetime => "expected a date and time such as 2024-01-31 12:30:00".into(),
             Self::NotTime => "expected a time of day such as 12:30:00".into(),
-            Self::NotTimestamp => "expected a time such as 2024-01-31 12:30:00+00, with Z, UTC or an offset as its zone".into(),
+            Self::NotTimestamp => {
+                "expected a time such as 2024-01-31 12:30:00+00, with Z, UTC or an offset as its zone".into()
+            }
             Self::SubMicrosecond => "the time is finer than a microsecond".into(),
             Self::NotBase64 => "BYTES are written in base64".into(),
             Self::NotJson => "not a JSON document".into(),

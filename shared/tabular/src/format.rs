@@ -24,18 +24,25 @@ fn extension(object_name: &str) -> Option<String> {
 /// The format to read by: the option's, else the name's.
 pub(crate) fn resolve(object_name: &str, options: &FileOptions) -> Result<FileFormat, Rejection> {
     options.format.or_else(|| format_of(object_name)).ok_or_else(|| {
-        Rejection::new(RejectionKind::WrongFormat, format!("the name {object_name:?} does not say what kind of file it is"))
-            .hint("set the source's `format` to csv, json_lines or parquet, or end the name in .csv, .jsonl or .parquet")
+        Rejection::new(
+            RejectionKind::WrongFormat,
+            format!("the name {object_name:?} does not say what kind of file it is"),
+        )
+        .hint("set the source's `format` to csv, json_lines or parquet, or end the name in .csv, .jsonl or .parquet")
     })
 }
 
 /// The field separator: the option's, else a tab for `.tsv` and `.tab`, else a comma.
 pub(crate) fn delimiter(object_name: &str, options: &FileOptions) -> Result<u8, Rejection> {
     match options.delimiter {
-        Some(delimiter) if delimiter.is_ascii() && !matches!(delimiter, '"' | '\r' | '\n' | '\0') => Ok(delimiter as u8),
+        Some(delimiter) if delimiter.is_ascii() && !matches!(delimiter, '"' | '\r' | '\n' | '\0') => {
+            Ok(delimiter as u8)
+        }
         Some(delimiter) => Err(Rejection::new(
             RejectionKind::Contract,
-            format!("{delimiter:?} cannot separate fields: a delimiter is one ASCII character other than a quote or a newline"),
+            format!(
+                "{delimiter:?} cannot separate fields: a delimiter is one ASCII character other than a quote or a newline"
+            ),
         )),
         None => match extension(object_name).as_deref() {
             Some("tsv" | "tab") => Ok(b'\t'),
@@ -50,9 +57,11 @@ pub(crate) fn check_text_start(start: &[u8]) -> Result<(), Rejection> {
         Err(Rejection::new(RejectionKind::WrongFormat, message.to_owned()).at_line(1).hint(hint.to_owned()))
     };
     match start {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Err(Rejection::new(RejectionKind::Encoding, "the file is UTF-16, not UTF-8")
-            .at_line(1)
-            .hint("save or export it as UTF-8, or convert it with `iconv -f UTF-16 -t UTF-8`")),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+            Err(Rejection::new(RejectionKind::Encoding, "the file is UTF-16, not UTF-8")
+                .at_line(1)
+                .hint("save or export it as UTF-8, or convert it with `iconv -f UTF-16 -t UTF-8`"))
+        }
         [b'P', b'A', b'R', b'1', ..] => wrong("the file is Parquet, not text", "set the source's `format: parquet`"),
         [b'P', b'K', 3, 4, ..] => {
             wrong("the file is a zip archive or an Excel workbook", "unpack it, or export the sheet as CSV")

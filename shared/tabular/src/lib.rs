@@ -1,1 +1,39 @@
-//! millstream-tabular
+//! Files to validated Parquet under a column contract.
+//!
+//! In: the bytes of an uploaded CSV, JSON Lines or Parquet file and a
+//! [`Contract`](millstream_events::contract::Contract). Out: a Parquet batch of the rows that keep the contract, a quarantine
+//! of those that break it (JSON Lines, one [`BadRow`] each), and a [`Report`]; or a [`Rejection`] of the whole file.
+//!
+//! [`ingest`] is the operation, [`expect`] the language of row expectations, which a pipeline's checker uses too.
+
+mod cells;
+mod check;
+mod column;
+mod csv;
+mod decode;
+mod encode;
+mod engine;
+mod error;
+pub mod expect;
+mod fault;
+mod format;
+mod ingest;
+mod input;
+mod json;
+mod layout;
+mod limits;
+mod parquet;
+mod parse;
+mod quarantine;
+mod report;
+pub mod schema;
+mod unique;
+
+pub use crate::{
+    error::{IngestError, Rejection, RejectionKind},
+    format::format_of,
+    ingest::{IngestRequest, ingest},
+    input::Input,
+    limits::Limits,
+    report::{BadRow, ReasonCount, Report},
+};

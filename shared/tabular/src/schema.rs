@@ -40,6 +40,11 @@ pub fn arrow_type(kind: &ColumnType) -> DataType {
     }
 }
 
+/// Whether a type holds other types.
+pub(crate) fn is_nested(kind: &ColumnType) -> bool {
+    matches!(kind, ColumnType::Array(_) | ColumnType::Struct(_))
+}
+
 pub(crate) fn item_field(item: &ColumnType) -> Arc<Field> {
     Arc::new(Field::new("item", arrow_type(item), false))
 }
@@ -59,7 +64,9 @@ pub fn arrow_schema(columns: &[Column]) -> SchemaRef {
 pub fn column_type(data_type: &DataType) -> Option<ColumnType> {
     Some(match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ColumnType::String,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => ColumnType::Bytes,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            ColumnType::Bytes
+        }
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => ColumnType::Int64,
         DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => ColumnType::Int64,
         DataType::UInt64 => ColumnType::Numeric { precision: 20, scale: 0 },

@@ -1,0 +1,223 @@
+//! The crate's one operation, by format.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use millstream_events::contract::{Contract, FileFormat, FileOptions, OnNewColumn};
+
+use crate::{
+    check::Checks,
+    csv::{
+        decode::{CsvDecoder, NullRules},
+        header,
+    },
+    decode::{Decode, TextBlock},
+    encode::Encoder,
+    engine::{Engine, write_error},
+    error::{IngestError, Rejection, RejectionKind},
+    format,
+    input::{Input, TextBlocks, open_text},
+    json::{decode::JsonDecoder, infer},
+    layout::Layout,
+    limits::Limits,
+    parquet,
+    quarantine::Quarantine,
+    report::Report,
+    schema,
+};
+
+/// What to ingest a file by.
+#[derive(Debug, Clone)]
+pub struct IngestRequest<'a> {
+    /// The object's name: it says the format where the options do not.
+    pub object_name: &'a str,
+    /// What the rows must be.
+    pub contract: &'a Contract,
+    /// How to read the file.
+    pub options: &'a FileOptions,
+    /// The columns that rows are merged by: a row without a value in one, or with NaN, is bad.
+    pub keys: &'a [String],
+    /// What the file may cost.
+    pub limits: Limits,
+}
+
+/// Reads `input` to its end; writes the good rows as Parquet to `batch` and the bad ones as JSON Lines to `quarantine`.
+///
+/// The same request and bytes give the same two outputs. After an error `batch` is no Parquet file; `quarantine` has the bad
+/// rows found until then and may be kept. Blocks: call it where blocking is allowed.
+///
+/// # Errors
+///
+/// [`IngestError::Rejected`] when the file is at fault, [`IngestError::Io`] when reading or writing failed.
+pub fn ingest<B: Write + Send, Q: Write>(
+    request: &IngestRequest<'_>,
+    input: Input,
+    batch: B,
+    quarantine: Q,
+) -> Result<Report, IngestError> {
+    check_contract(request.contract)?;
+    let raw = Arc::new(AtomicU64::new(0));
+    let run = Run { request, raw: Arc::clone(&raw) };
+    let mut report = match format::resolve(request.object_name, request.options)? {
+        FileFormat::Csv => run.csv(input, batch, quarantine)?,
+        FileFormat::JsonLines => run.json_lines(input, batch, quarantine)?,
+        FileFormat::Parquet => run.parquet(input, batch, quarantine)?,
+    };
+    report.bytes_read = raw.load(Ordering::Relaxed);
+    Ok(report)
+}
+
+fn check_contract(contract: &Contract) -> Result<(), Rejection> {
+    let rejection = |message: String| Err(Rejection::new(RejectionKind::Contract, message));
+    if contract.columns.is_empty() && contract.on_new_column != OnNewColumn::Add {
+        return rejection("the contract has no columns".into());
+    }
+    for (index, column) in contract.columns.iter().enumerate() {
+        if contract.columns[..index].iter().any(|earlier| earlier.name.eq_ignore_ascii_case(&column.name)) {
+            return rejection(format!("the contract has the column {:?} twice", column.name));
+        }
+    }
+    Ok(())
+}
+
+struct Run<'a> {
+    request: &'a IngestRequest<'a>,
+    raw: Arc<AtomicU64>,
+}
+
+impl Run<'_> {
+    fn csv<B: Write + Send, Q: Write>(&self, input: Input, batch: B, quarantine: Q) -> Result<Report, IngestError> {
+        let IngestRequest { object_name, contract, options, limits, .. } = self.request;
+        if let Some(column) = contract.columns.iter().find(|column| crate::schema::is_nested(&column.kind)) {
+            let message = format!("CSV cannot hold the column {:?} of type {}", column.name, column.kind);
+            return Err(Rejection::new(RejectionKind::Contract, message)
+                .in_column(&column.name)
+                .hint("upload JSON Lines or Parquet, or make the column JSON")
+                .into());
+        }
+        let delimiter = format::delimiter(object_name, options)?;
+        let text = open_text(input.into_read()?, Arc::clone(&self.raw), limits)?;
+        let mut blocks = TextBlocks::new(text, Some(delimiter), limits);
+        let mut first = blocks.next(Vec::new())?;
+        let layout = match &mut first {
+            _ if options.no_header => Layout::of_contract(contract),
+            None => return Err(header::empty().into()),
+            Some(block) => {
+                // Empty lines may fill a block, or many; a header longer than a block is whole, as every record is.
+                let (layout, start) = header::read(&block.bytes, delimiter, contract, limits)?;
+                block.start = start;
+                layout
+            }
+        };
+        let decoder = CsvDecoder {
+            layout,
+            delimiter,
+            rules: NullRules { null_values: options.null_values.clone() },
+            record_limit: limits.record_bytes,
+        };
+        self.text(&decoder, first, blocks, batch, quarantine)
+    }
+
+    fn json_lines<B: Write + Send, Q: Write>(
+        &self,
+        input: Input,
+        batch: B,
+        quarantine: Q,
+    ) -> Result<Report, IngestError> {
+        let IngestRequest { contract, limits, .. } = self.request;
+        let mut layout = Layout::of_contract(contract);
+        let input = if contract.on_new_column == OnNewColumn::Add {
+            let file = input.into_file()?;
+            let scanned = Input::File(file.try_clone()?).into_read()?;
+            let scan = open_text(scanned, Arc::new(AtomicU64::new(0)), limits)?;
+            layout.added = infer::new_columns(scan, contract, limits)?;
+            for column in layout.added.clone() {
+                let source = layout.columns.len();
+                layout.push(column, Some(source));
+            }
+            layout.width = layout.columns.len();
+            Input::File(file)
+        } else {
+            input
+        };
+        let text = open_text(input.into_read()?, Arc::clone(&self.raw), limits)?;
+        let mut blocks = TextBlocks::new(text, None, limits);
+        let first = blocks.next(Vec::new())?;
+        if first.as_ref().is_some_and(|block| block.bytes.trim_ascii_start().starts_with(b"[")) {
+            return Err(Rejection::new(RejectionKind::WrongFormat, "the file is a JSON array, not JSON Lines")
+                .at_line(1)
+                .hint("write one object a line; `jq -c '.[]'` makes lines of an array")
+                .into());
+        }
+        let decoder = JsonDecoder::new(layout, contract, limits.record_bytes, limits.columns);
+        self.text(&decoder, first, blocks, batch, quarantine)
+    }
+
+    fn text<D: Decode<Block = TextBlock>, B: Write + Send, Q: Write>(
+        &self,
+        decoder: &D,
+        mut first: Option<TextBlock>,
+        mut blocks: TextBlocks,
+        batch: B,
+        quarantine: Q,
+    ) -> Result<Report, IngestError> {
+        let mut ended = first.is_none();
+        let next = move |buffer| {
+            if let Some(block) = first.take() {
+                return Ok(Some(block));
+            }
+            if ended {
+                return Ok(None);
+            }
+            let block = blocks.next(buffer)?;
+            ended = block.is_none();
+            Ok(block)
+        };
+        self.finish(decoder, next, batch, quarantine)
+    }
+
+    fn parquet<B: Write + Send, Q: Write>(&self, input: Input, batch: B, quarantine: Q) -> Result<Report, IngestError> {
+        let IngestRequest { contract, limits, .. } = self.request;
+        let file = input.into_file()?;
+        self.raw.store(file.metadata()?.len(), Ordering::Relaxed);
+        let (decoder, mut batches) = parquet::open(file, contract, limits)?;
+        self.finish(&decoder, move |_| batches.next(), batch, quarantine)
+    }
+
+    fn finish<D: Decode, B: Write + Send, Q: Write>(
+        &self,
+        decoder: &D,
+        next: impl FnMut(Vec<u8>) -> Result<Option<D::Block>, IngestError> + Send,
+        batch: B,
+        quarantine: Q,
+    ) -> Result<Report, IngestError> {
+        let IngestRequest { contract, keys, limits, .. } = self.request;
+        let layout = decoder.layout();
+        let checks = Checks::new(&layout.columns, &contract.expect, keys)?;
+        let encoder = Encoder::new(schema::arrow_schema(&layout.columns)).map_err(write_error)?;
+        let engine = Engine { decoder, checks: &checks, encoder: &encoder, max_bad: contract.max_bad, limits };
+        let mut quarantine = Quarantine::new(io::BufWriter::new(quarantine), limits, &contract.expect);
+        let mut file = encoder.file(batch).map_err(write_error)?;
+        let totals = engine.run(next, &mut file, &mut quarantine);
+        quarantine.flush()?;
+        let totals = totals?;
+        file.close().map_err(write_error)?;
+        Ok(Report {
+            rows: totals.rows,
+            bad_rows: quarantine.rows,
+            bytes_read: 0,
+            columns: layout.columns.clone(),
+            ignored_columns: layout.ignored.iter().cloned().chain(totals.unknown).collect(),
+            added_columns: layout.added.clone(),
+            missing_columns: layout.missing.clone(),
+            reasons: quarantine.counts.into_sorted(),
+            samples: quarantine.samples,
+            quarantine_truncated: quarantine.truncated,
+        })
+    }
+}

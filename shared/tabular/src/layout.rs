@@ -1,0 +1,75 @@
+//! How a file's columns become the table's.
+
+use millstream_events::contract::{Column, Contract};
+
+use crate::error::{Rejection, RejectionKind};
+
+/// The table's columns and where in the file each comes from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layout {
+    /// The table's columns: the contract's, then the added ones.
+    pub(crate) columns: Vec<Column>,
+    /// For each of them, the file's column; `None` when the file has none.
+    pub(crate) sources: Vec<Option<usize>>,
+    /// How many columns the file has.
+    pub(crate) width: usize,
+    pub(crate) ignored: Vec<String>,
+    pub(crate) added: Vec<Column>,
+    pub(crate) missing: Vec<String>,
+}
+
+impl Layout {
+    pub(crate) fn push(&mut self, column: Column, source: Option<usize>) {
+        self.columns.push(column);
+        self.sources.push(source);
+    }
+
+    /// The file has the contract's columns in the contract's order.
+    pub(crate) fn of_contract(contract: &Contract) -> Self {
+        let columns = contract.columns.clone();
+        Self { sources: (0..columns.len()).map(Some).collect(), width: columns.len(), columns, ..Self::default() }
+    }
+}
+
+/// The name most like `name`, when one is like it at all.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .filter(|candidate| !candidate.is_empty())
+        .map(|candidate| (strsim::damerau_levenshtein(&name, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + name.len().min(candidate.len()) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// A column that `on_new_column: reject` refuses.
+pub(crate) fn new_column(name: &str, contract: &Contract) -> Rejection {
+    let rejection = Rejection::new(
+        RejectionKind::NewColumn,
+        format!("the file has the column {name:?}, which the contract has not"),
+    )
+    .in_column(name);
+    rejection.hint(match nearest(name, contract.columns.iter().map(|column| column.name.as_str())) {
+        Some(near) => {
+            format!("did you mean {near:?}? `on_new_column: ignore` leaves new columns out, `add` loads them")
+        }
+        None => "`on_new_column: ignore` leaves new columns out, `add` loads them".into(),
+    })
+}
+
+/// Whether a new column's name can be a table's (BigQuery's flexible names).
+pub(crate) fn check_new_name(name: &str, index: usize) -> Result<(), Rejection> {
+    let message = if name.is_empty() {
+        format!("column {} has no name and cannot be added", index + 1)
+    } else if name.chars().count() > 300
+        || name.contains(|c: char| "!\"$()*,./;?@[\\]^`{}~".contains(c) || c.is_control())
+    {
+        format!("{name:?} cannot be a column's name, so it cannot be added")
+    } else {
+        return Ok(());
+    };
+    Err(Rejection::new(RejectionKind::NewColumn, message)
+        .in_column(name)
+        .hint("rename it in the file, or set `on_new_column: ignore`"))
+}
