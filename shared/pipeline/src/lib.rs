@@ -3,6 +3,7 @@
 //! [`spec`] reads files into [`model`]; [`decide`] looks at a run's history and returns the commands that are owed.
 
 pub mod decide;
+pub mod gate;
 mod identity;
 mod known;
 pub mod model;

@@ -144,7 +144,10 @@ mod tests {
         let better = metrics(&[("auc_pr", 0.9)]);
         let gate = "auc_pr >= champion.auc_pr - 0.002";
         assert_eq!(check(gate, None), (true, "there is no champion to compare with".into()));
-        assert_eq!(check(gate, Some(&better)), (false, "does not hold with auc_pr = 0.8, champion.auc_pr = 0.9".into()));
+        assert_eq!(
+            check(gate, Some(&better)),
+            (false, "does not hold with auc_pr = 0.8, champion.auc_pr = 0.9".into())
+        );
         assert!(check(gate, Some(&metrics(&[("auc_pr", 0.8019)]))).0);
     }
 

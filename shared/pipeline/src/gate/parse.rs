@@ -211,7 +211,10 @@ fn metric(name: &str, offset: usize) -> Result<Number, GateError> {
     match name.split_once('.') {
         Some(("champion", metric)) if !metric.is_empty() => Ok(Number::Champion(metric.to_owned())),
         None if name != "champion" => Ok(Number::Metric(name.to_owned())),
-        _ => Err(error(offset, format!("`{name}` is no metric; write `auc_pr`, or `champion.auc_pr` for the serving version's"))),
+        _ => Err(error(
+            offset,
+            format!("`{name}` is no metric; write `auc_pr`, or `champion.auc_pr` for the serving version's"),
+        )),
     }
 }
 

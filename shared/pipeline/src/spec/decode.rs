@@ -55,6 +55,27 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
+/// An optional field of which it matters whether it is absent or there and broken.
+#[derive(Debug, Clone)]
+pub(crate) enum Given<T> {
+    Absent,
+    Broken,
+    Read(T),
+}
+
+impl<T: Decode> Decode for Given<T> {
+    fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
+        Some(match T::decode(node, to) {
+            Some(value) => Self::Read(value),
+            None => Self::Broken,
+        })
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::Absent)
+    }
+}
+
 /// A text that breaks the rule of its kind.
 pub(crate) struct Flaw {
     pub(crate) code: Code,
@@ -232,8 +253,7 @@ impl<T: Decode> Decode for Named<T> {
                 return Some(Self { incomplete: true, ..Self::default() });
             }
         };
-        let read: Vec<_> =
-            entries.iter().filter_map(|(key, node)| Some((key.clone(), T::decode(node, to)?))).collect();
+        let read: Vec<_> = entries.iter().filter_map(|(key, node)| Some((key.clone(), T::decode(node, to)?))).collect();
         Some(Self { incomplete: read.len() < entries.len(), entries: read })
     }
 

@@ -85,7 +85,7 @@ pub struct Diagnostic {
     #[serde(skip)]
     span: Range<usize>,
     #[serde(skip)]
-    source: SourceFile,
+    shown: SourceFile,
 }
 
 impl Diagnostic {
@@ -106,7 +106,7 @@ impl Diagnostic {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             span: start..span.end.clamp(start, text.len()),
-            source: source.clone(),
+            shown: source.clone(),
         }
     }
 
@@ -144,7 +144,7 @@ impl miette::Diagnostic for Diagnostic {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&*self.source)
+        Some(&*self.shown)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

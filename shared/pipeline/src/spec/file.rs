@@ -12,10 +12,8 @@ use millstream_events::{
 use schemars::JsonSchema;
 
 use super::{
-    decode::{At, Decode, Decoder, List, Named, record},
-    scalars::{
-        ApiVersion, Cron, Delimiter, GateText, Mode, Percent, Recipe, RunsLocally, Share, Topic,
-    },
+    decode::{At, Decode, Decoder, Given, List, Named, record},
+    scalars::{ApiVersion, Cron, Delimiter, GateText, Mode, Percent, Recipe, RunsLocally, Share, Topic},
     yaml::{Node, Value},
 };
 use crate::pattern::UploadPattern;
@@ -61,9 +59,11 @@ record! {
     SourceSpec ("source") {
         /// Which objects of the landing bucket: `*` is anything within one path segment, `{name}` captures a part, and the
         /// captured parts tell one run from another.
-        "upload" => upload: Option<At<UploadPattern>>,
+        #[schemars(with = "Option<At<UploadPattern>>")]
+        "upload" => upload: Given<At<UploadPattern>>,
         /// A topic whose messages are this source's rows, as JSON.
-        "message" => message: Option<At<Topic>>,
+        #[schemars(with = "Option<At<Topic>>")]
+        "message" => message: Given<At<Topic>>,
         /// What the source holds; the table's description too.
         "description" => description: Option<At<String>>,
         /// The columns, in the table's order.
@@ -257,9 +257,11 @@ record! {
         /// The column to predict.
         "target" => target: Option<At<String>>,
         /// A built-in recipe; `tabular` is gradient-boosted trees.
-        "recipe" => recipe: Option<At<Recipe>>,
+        #[schemars(with = "Option<At<Recipe>>")]
+        "recipe" => recipe: Given<At<Recipe>>,
         /// A program and its first arguments, run without a shell in the project's folder.
-        "command" => command: Option<List<At<String>>>,
+        #[schemars(with = "Option<List<At<String>>>")]
+        "command" => command: Given<List<At<String>>>,
         /// More arguments: a list, or a map in which `trees: 200` is `--trees 200`, `quiet: true` is `--quiet`, and `false`
         /// leaves the option out.
         "args" => args: Option<Args>,

@@ -126,7 +126,10 @@ impl Scalar for Cron {
             Ok(_) => Ok(Self(text.to_owned())),
             Err(error) => Err(Flaw {
                 hint: Some("the fields are minute, hour, day of the month, month and day of the week, in UTC".into()),
-                ..Flaw::invalid(format!("`{text}` is not a cron expression: {error}"), "five fields, such as `0 6 * * *`")
+                ..Flaw::invalid(
+                    format!("`{text}` is not a cron expression: {error}"),
+                    "five fields, such as `0 6 * * *`",
+                )
             }),
         }
     }
@@ -161,7 +164,10 @@ impl Scalar for ColumnType {
             let hint = (!known).then(|| nearest(head, TYPE_NAMES.iter().copied())).flatten();
             Flaw {
                 hint: hint.map(|name| format!("did you mean `{name}`?")),
-                ..Flaw::invalid(format!("`{text}` is not a BigQuery type"), error.reason.trim_start_matches("expected "))
+                ..Flaw::invalid(
+                    format!("`{text}` is not a BigQuery type"),
+                    error.reason.trim_start_matches("expected "),
+                )
             }
         })
     }
