@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufReader, Seek};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -183,9 +183,8 @@ fn schema_of(path: &Path, format: Format) -> Result<Schema, RecipeError> {
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
 fn batches_of(path: &Path, format: Format, schema: &SchemaRef) -> Result<Batches, RecipeError> {
-    let mut file = open(path)?;
+    let file = open(path)?;
     let content = |source| RecipeError::Content { path: path.to_owned(), format: format.to_string(), source };
-    file.rewind().map_err(|source| RecipeError::File { action: "read", path: path.to_owned(), source })?;
     Ok(match format {
         Format::Parquet => {
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());

@@ -24,7 +24,8 @@ fn hard_rows(trained: &Trained, features: usize) -> Vec<Vec<f32>> {
         .map(|feature| {
             let own = thresholds.iter().zip(&of_feature).filter(|(_, of)| **of == feature as i64);
             let near = own.flat_map(|(value, _)| [value.next_down(), *value, value.next_up()]);
-            near.chain([f32::NAN, f32::MAX, f32::MIN, 0.0, -0.0]).collect()
+            // JSON has no infinity to hand to onnxruntime.
+            near.filter(|value| value.is_finite()).chain([f32::NAN, f32::MAX, f32::MIN, 0.0, -0.0]).collect()
         })
         .collect();
     (0..3_000).map(|_| choices.iter().map(|choices| pick(choices)).collect()).collect()

@@ -18,33 +18,33 @@ struct Line {
 }
 
 /// A finished training.
-pub struct Trained {
-    pub folder: TempDir,
-    pub report: Report,
-    pub log: String,
+pub(crate) struct Trained {
+    pub(crate) folder: TempDir,
+    pub(crate) report: Report,
+    pub(crate) log: String,
 }
 
 impl Trained {
-    pub fn file(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn file(&self, name: &str) -> Vec<u8> {
         fs::read(self.folder.path().join("model").join(name)).unwrap()
     }
 
-    pub fn model_folder(&self) -> std::path::PathBuf {
+    pub(crate) fn model_folder(&self) -> std::path::PathBuf {
         self.folder.path().join("model")
     }
 }
 
-pub fn options(arguments: &[&str]) -> Options {
+pub(crate) fn options(arguments: &[&str]) -> Options {
     Line::parse_from(["recipe"].iter().chain(arguments)).options
 }
 
 /// Trains on a CSV text.
-pub fn train(csv: &str, arguments: &[&str]) -> Result<Trained, RecipeError> {
+pub(crate) fn train(csv: &str, arguments: &[&str]) -> Result<Trained, RecipeError> {
     train_with(csv, arguments, &[])
 }
 
 /// Trains on a CSV text, with more CSV texts under more variables.
-pub fn train_with(csv: &str, arguments: &[&str], more: &[(&str, &str)]) -> Result<Trained, RecipeError> {
+pub(crate) fn train_with(csv: &str, arguments: &[&str], more: &[(&str, &str)]) -> Result<Trained, RecipeError> {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("AIP_TRAINING_DATA_URI"), csv).unwrap();
@@ -60,10 +60,10 @@ pub fn train_with(csv: &str, arguments: &[&str], more: &[(&str, &str)]) -> Resul
 }
 
 /// A fixed sequence of numbers in [0, 1).
-pub struct Numbers(pub u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    pub fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -71,14 +71,14 @@ impl Numbers {
 
 /// What the target of [`sales`] is made of.
 #[derive(Clone, Copy)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Sold,
     Grade,
     Price,
 }
 
 /// Rows with numbers, booleans, categories, dates and gaps in every column, and a target that depends on them.
-pub fn sales(rows: usize, outcome: Outcome) -> String {
+pub(crate) fn sales(rows: usize, outcome: Outcome) -> String {
     let mut numbers = Numbers(11);
     let mut csv = String::from("weight,stock,fragile,colour,since,target\n");
     for _ in 0..rows {
@@ -107,7 +107,7 @@ pub fn sales(rows: usize, outcome: Outcome) -> String {
 }
 
 /// The python of `target/venv`, with the packages of `tests/python/requirements.txt`.
-pub fn python() -> &'static Path {
+pub(crate) fn python() -> &'static Path {
     static PYTHON: OnceLock<std::path::PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let target = root().join("target");
@@ -126,7 +126,7 @@ pub fn python() -> &'static Path {
     })
 }
 
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(4).unwrap()
 }
 
@@ -136,7 +136,7 @@ fn must_run(command: &mut Command) {
 }
 
 /// Fisher's iris flowers as scikit-learn carries them, with the columns named.
-pub fn iris() -> String {
+pub(crate) fn iris() -> String {
     let script = "import importlib.util, pathlib; \
         print((pathlib.Path(importlib.util.find_spec('sklearn').origin).parent / 'datasets/data/iris.csv').read_text())";
     let output = Command::new(python()).args(["-c", script]).output().unwrap();
