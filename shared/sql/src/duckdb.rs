@@ -4,11 +4,7 @@
 //! unknown function and leaves alone, or is refused. Then `polyglot-sql` translates what is not a function: names, types,
 //! UNNEST, STRUCT, EXCEPT, NULL order. Then each marked call is replaced by what our tables say it becomes.
 
-use crate::{
-    error::SqlError,
-    expand, mark,
-    select::{self, Read},
-};
+use crate::{error::SqlError, expand, mark, select};
 use polyglot_sql::{Dialect, DialectType};
 
 /// Translates one BigQuery SELECT for DuckDB 1.5 with the session's time zone set to UTC.

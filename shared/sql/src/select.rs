@@ -37,7 +37,7 @@ impl Select {
     #[must_use]
     pub fn columns(&self) -> Option<Vec<String>> {
         let query = read(&self.text).ok()?.query;
-        let names = ast_transforms::get_output_column_names_for_dialect(&query, DialectType::BigQuery);
+        let names = ast_transforms::get_output_column_names_for_dialect(&query, Some(DialectType::BigQuery));
         let known = !names.is_empty() && names.iter().all(|name| !name.is_empty() && name != "*");
         known.then_some(names)
     }

@@ -1,0 +1,1 @@
+SELECT TO_HEX(MD5('abc')) AS a, TO_HEX(SHA256('abc')) AS b, TO_BASE64(FROM_HEX('616263')) AS c, TO_HEX(SHA1('abc')) AS d

@@ -1,0 +1,1 @@
+SELECT transaction_id FROM source.transactions ORDER BY amount NULLS LAST LIMIT 1

@@ -1,0 +1,1 @@
+SELECT merchant.name AS name, STRUCT(1 AS a, 'x' AS b) AS s, STRUCT(1 AS a, 'x' AS b).b AS b, STRUCT<p INT64, q STRING>(5, 'y').p AS p FROM source.transactions WHERE transaction_id IN (1, 4) ORDER BY transaction_id

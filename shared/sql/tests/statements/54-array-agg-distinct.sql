@@ -1,0 +1,1 @@
+SELECT ARRAY_AGG(DISTINCT currency IGNORE NULLS ORDER BY currency) AS a, ARRAY_LENGTH(ARRAY_CONCAT_AGG(tags)) AS n FROM source.transactions

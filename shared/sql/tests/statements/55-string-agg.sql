@@ -1,0 +1,1 @@
+SELECT STRING_AGG(currency) AS a, STRING_AGG(DISTINCT currency, '/' ORDER BY currency DESC) AS b, STRING_AGG(CAST(transaction_id AS STRING), '-' ORDER BY transaction_id LIMIT 3) AS c FROM source.transactions

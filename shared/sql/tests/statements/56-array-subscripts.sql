@@ -1,0 +1,3 @@
+SELECT a[OFFSET(0)] AS first, a[ORDINAL(1)] AS same, a[SAFE_OFFSET(9)] AS none, a[SAFE_ORDINAL(3)] AS third, a[1] AS second, ARRAY_LENGTH(a) AS n, ARRAY_REVERSE(a) AS r, ARRAY_CONCAT(a, [9]) AS c,
+  ARRAY_FIRST(a) AS f, ARRAY_LAST(a) AS l
+FROM (SELECT [10, 20, 30] AS a)

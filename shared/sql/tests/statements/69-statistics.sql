@@ -1,0 +1,2 @@
+SELECT ROUND(STDDEV(x), 4) AS sd, ROUND(STDDEV_POP(x), 4) AS sdp, VARIANCE(x) AS v, VAR_POP(x) AS vp, APPROX_QUANTILES(x, 2) AS q, ANY_VALUE(5) AS any, ROUND(CORR(x, 2 * x), 4) AS c, BIT_OR(x) AS bits
+FROM UNNEST([1, 2, 3, 4]) AS x

@@ -1,0 +1,1 @@
+WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < 4) SELECT SUM(n) AS total FROM numbers
