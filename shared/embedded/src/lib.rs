@@ -1,1 +1,7 @@
-//! millstream-embedded
+//! The ports on one machine, with no service beside the process: buckets as folders, training as child processes, the model
+//! registry as files and predictions in process.
+
+mod blocking;
+pub mod models;
+pub mod objects;
+pub mod trainer;

@@ -1,0 +1,104 @@
+//! What a training program is started with: Vertex AI's contract with paths on this machine.
+//!
+//! | variable | value |
+//! |---|---|
+//! | `AIP_TRAINING_DATA_URI` | the file with the rows; a folder with nothing else where they are several; unset without rows |
+//! | `AIP_DATA_FORMAT` | `csv`, `jsonl` or `parquet` |
+//! | `AIP_MODEL_DIR` | a folder; what is in it at the end is the model |
+//! | `AIP_CHECKPOINT_DIR` | a folder that a job which was lost and starts again finds as it left it |
+//! | `AIP_TENSORBOARD_LOG_DIR` | a folder that is not kept |
+//! | `PATH`, `HOME`, `LANG`, `TMPDIR` | as the platform has them |
+//!
+//! Nothing else of the platform's environment is handed on, so no secret in it is. The job's own variables come on top and
+//! may replace the last four, never the `AIP_*` ones.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf,
+};
+
+use millstream_events::work::{DataFormat, Program};
+use millstream_ports::{ObjectStore, PortError, PortResult, TrainingJob};
+
+use super::{TrainerSettings, folder::JobFolder, state::ProgramFile};
+use crate::objects::io_error;
+
+const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
+
+/// The variables that processes have from the platform.
+pub(super) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
+
+/// What to run for a job.
+pub(super) fn program(
+    store: &dyn ObjectStore,
+    settings: &TrainerSettings,
+    training: &TrainingJob,
+    folder: &JobFolder,
+) -> PortResult<ProgramFile> {
+    let mut argv = match &training.program {
+        Program::Tabular => settings.tabular.iter().map(|part| text(part)).collect::<PortResult<Vec<_>>>()?,
+        Program::Command(command) => command.clone(),
+    };
+    argv.extend(training.args.iter().cloned());
+    let mut env = BTreeMap::new();
+    for (name, value) in inherited() {
+        env.insert(name.to_owned(), text(&value)?);
+    }
+    env.extend(training.env.clone());
+    let format = match training.data_format {
+        DataFormat::Csv => "csv",
+        DataFormat::Jsonl => "jsonl",
+        DataFormat::Parquet => "parquet",
+    };
+    env.insert("AIP_DATA_FORMAT".to_owned(), format.to_owned());
+    for (name, path) in [
+        ("AIP_MODEL_DIR", folder.model()),
+        ("AIP_CHECKPOINT_DIR", folder.join("checkpoints")),
+        ("AIP_TENSORBOARD_LOG_DIR", folder.join("logs")),
+    ] {
+        env.insert(name.to_owned(), text(path.as_os_str())?);
+    }
+    match data(store, training, folder)? {
+        Some(path) => env.insert("AIP_TRAINING_DATA_URI".to_owned(), text(path.as_os_str())?),
+        None => env.remove("AIP_TRAINING_DATA_URI"),
+    };
+    Ok(ProgramFile { argv, env, folder: settings.project_dir.clone(), wall_seconds: training.wall_seconds })
+}
+
+/// The file with the rows, or a folder of links to the files.
+fn data(store: &dyn ObjectStore, training: &TrainingJob, folder: &JobFolder) -> PortResult<Option<PathBuf>> {
+    let mut files = Vec::new();
+    for path in &training.data {
+        let file = store.local_path(path).ok_or_else(|| {
+            PortError::invalid(format!("{path} is no file on this machine: training here needs the local object store"))
+        })?;
+        if !file.is_file() {
+            return Err(PortError::not_found(format!("{path}, the rows to learn from, is not there")));
+        }
+        files.push(file);
+    }
+    if files.len() < 2 {
+        return Ok(files.pop());
+    }
+    let rows = folder.join("data");
+    let linked = fs::create_dir_all(&rows).and_then(|()| {
+        files.iter().enumerate().try_for_each(|(at, file)| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            // Numbered, since files of several folders may have one name.
+            symlink(file, rows.join(format!("{at:05}-{name}")))
+        })
+    });
+    linked.map_err(|error| io_error(format!("linking the rows into {}", rows.display()), error))?;
+    Ok(Some(rows))
+}
+
+fn text(part: &OsStr) -> PortResult<String> {
+    part.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| PortError::invalid(format!("{} is not UTF-8; use another path", part.display())))
+}
