@@ -1,1 +1,162 @@
-//! millstream-promote-model
+//! Ensures a trained model is registered, judged by its gate and, if that lets it, serving.
+//!
+//! Consumes `dev.millstream.promotion.requested.v1`; emits `dev.millstream.model.promoted.v1` or
+//! `dev.millstream.model.rejected.v1`. [`by_hand`] is what a person may do to the traffic besides.
+
+pub mod by_hand;
+mod decide;
+mod judge;
+mod traffic;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use millstream_events::{
+    Command,
+    fact::{ModelJudged, Outcome},
+    work::{self, Serving},
+};
+use millstream_ports::{
+    Clock, Endpoints, ModelRegistry, ModelVersion, PortResult, Scorer, ServingStats, Verdict, optional,
+};
+use millstream_runtime::{Failure, Function, Progress};
+
+use crate::decide::{Action, Candidate, Seen};
+
+/// The alias of the version that serves.
+pub const PRODUCTION: &str = "production";
+
+/// `promote-model`: the registry keeps what a version is and what was said of it, the endpoint how far its rollout is.
+#[derive(Debug)]
+pub struct PromoteModel {
+    judge: judge::Judge,
+    registry: Arc<dyn ModelRegistry>,
+    endpoints: Arc<dyn Endpoints>,
+    clock: Arc<dyn Clock>,
+}
+
+impl PromoteModel {
+    /// Registers in `registry`, compares with `scorer`, serves at `endpoints`.
+    pub fn new(
+        registry: Arc<dyn ModelRegistry>,
+        endpoints: Arc<dyn Endpoints>,
+        scorer: Arc<dyn Scorer>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { judge: judge::Judge::new(Arc::clone(&registry), scorer), registry, endpoints, clock }
+    }
+
+    async fn seen(&self, candidate: &Candidate<'_>) -> PortResult<Seen> {
+        let now = self.clock.now();
+        let Some(endpoint) = optional(self.endpoints.endpoint(candidate.endpoint).await)? else {
+            return Ok(Seen { endpoint: None, settled: None, stats: ServingStats::default(), now });
+        };
+        let settled = by_hand::newest_moved(&*self.registry, candidate.model, &endpoint).await?;
+        let stats = if endpoint.deployed.iter().any(|deployed| deployed.version == candidate.version) {
+            self.endpoints.stats(candidate.endpoint, candidate.version).await?
+        } else {
+            ServingStats::default()
+        };
+        Ok(Seen { endpoint: Some(endpoint), settled, stats, now })
+    }
+
+    /// Takes the rollout as far as it goes now.
+    async fn roll_out(&self, candidate: &Candidate<'_>) -> Result<RolledOut, Failure> {
+        let mut seen = self.seen(candidate).await?;
+        loop {
+            let revision = seen.endpoint.as_ref().map(|endpoint| endpoint.revision);
+            match decide::next(candidate, &seen) {
+                Action::Shift(wanted) => {
+                    let set = self.endpoints.set(&wanted, revision).await?;
+                    seen = Seen { endpoint: Some(set), stats: ServingStats::default(), ..seen };
+                }
+                Action::Wait { reason, check_after } => {
+                    return Ok(RolledOut::NotYet(Progress::pending(reason, check_after)));
+                }
+                Action::Finish => return self.finish(candidate).await,
+                Action::RollBack { to, reason } => {
+                    tracing::warn!(model = %candidate.model, version = candidate.version, reason, "canary rolled back");
+                    self.endpoints.set(&to, revision).await?;
+                    return Ok(RolledOut::Back(reason));
+                }
+                Action::Succeeded => return Ok(RolledOut::Fully),
+                Action::Ended { reason } => return Ok(RolledOut::Back(reason)),
+            }
+        }
+    }
+
+    async fn finish(&self, candidate: &Candidate<'_>) -> Result<RolledOut, Failure> {
+        let named = self.registry.aliases(candidate.model).await?.get(PRODUCTION).copied();
+        if named != Some(candidate.version) {
+            self.registry.set_alias(candidate.model, PRODUCTION, candidate.version).await?;
+        }
+        Ok(RolledOut::Fully)
+    }
+
+    async fn serve(
+        &self,
+        version: &ModelVersion,
+        verdict: Verdict,
+        serving: &Serving,
+    ) -> Result<Progress, Failure> {
+        let candidate = Candidate {
+            model: &version.registered.model,
+            version: version.version,
+            fingerprint: &version.registered.fingerprint,
+            endpoint: &serving.endpoint,
+            canary: serving.canary.as_ref(),
+        };
+        let judged = judged(version, verdict);
+        Ok(match self.roll_out(&candidate).await? {
+            RolledOut::NotYet(progress) => progress,
+            RolledOut::Fully => Progress::Done(Outcome::ModelPromoted(ModelJudged {
+                endpoint: Some(serving.endpoint.clone()),
+                ..judged
+            })),
+            RolledOut::Back(reason) => {
+                Progress::Done(Outcome::ModelRejected(ModelJudged { rolled_back: Some(reason), ..judged }))
+            }
+        })
+    }
+}
+
+/// How far a rollout is.
+enum RolledOut {
+    NotYet(Progress),
+    /// The version has all the traffic, or had it before others came.
+    Fully,
+    Back(String),
+}
+
+fn judged(version: &ModelVersion, verdict: Verdict) -> ModelJudged {
+    ModelJudged {
+        model: version.registered.model.clone(),
+        version: version.version,
+        endpoint: None,
+        checks: verdict.checks,
+        champion: verdict.champion,
+        rolled_back: None,
+    }
+}
+
+#[async_trait]
+impl Function for PromoteModel {
+    const NAME: &'static str = "promote-model";
+
+    type Work = work::PromoteModel;
+
+    async fn ensure(&self, command: &Command<Self::Work>) -> Result<Progress, Failure> {
+        let Some(serving) = &command.work.serving else {
+            // Not judged: a gate that is written later still has the first word.
+            let version = self.judge.register(command).await?;
+            let nothing_said = Verdict { promoted: true, checks: Vec::new(), champion: None };
+            return Ok(Progress::Done(Outcome::ModelPromoted(judged(&version, nothing_said))));
+        };
+        let (version, verdict) = self.judge.judge(command, serving).await?;
+        if verdict.promoted {
+            self.serve(&version, verdict, serving).await
+        } else {
+            Ok(Progress::Done(Outcome::ModelRejected(judged(&version, verdict))))
+        }
+    }
+}
