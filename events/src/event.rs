@@ -145,7 +145,11 @@ impl Event {
             Self::ScheduleFired(tick) => of("tick", format!("{}\n{}", tick.pipeline, tick.scheduled_at.timestamp())),
             Self::SweepDue(_) => "sweep".to_owned(),
             Self::RunRequested(request) => of("run", format!("{}\n{}", request.pipeline, request.request)),
-            Self::RetryRequested(retry) => of("retry", format!("{}\n{:?}", retry.run, retry.step)),
+            Self::RetryRequested(retry) => {
+                // No step has an empty name: empty means all of them.
+                let step = retry.step.as_ref().map_or("", StepName::as_str);
+                of("retry", format!("{}\n{step}", retry.run))
+            }
             Self::Command(command) => command.step.derived_id("requested"),
             Self::StepDone(fact) => fact.step.derived_id("done"),
             Self::StepFailed(fact) => fact.step.derived_id("failed"),

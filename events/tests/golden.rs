@@ -80,15 +80,19 @@ fn every_example_fits_its_schema() {
 
 #[test]
 fn every_example_decodes_and_is_written_again_just_so() {
+    let mut wrong_ids = Vec::new();
     for (name, example) in json_files("examples") {
         let event_type = example["type"].as_str().unwrap();
         assert!(name.starts_with(event_type), "{name} holds a {event_type}");
         let event = decode(&example).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(event.event_type(), event_type, "{name}");
         assert_eq!(event.data().unwrap(), example["data"], "{name}");
-        assert_eq!(event.id(), example["id"].as_str().unwrap(), "{name}: an id must stay what it was");
+        if example["id"] != event.id() {
+            wrong_ids.push(format!("{name}: {}", event.id()));
+        }
         assert_eq!(event.subject().as_deref(), example["subject"].as_str(), "{name}");
     }
+    assert!(wrong_ids.is_empty(), "ids must stay what they were, but are now {wrong_ids:#?}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Lays the sources of settings over each other and says which of them a wrong setting comes from.
 
-use std::path::Path;
+use std::{convert::Infallible, path::Path};
 
 use figment::{
     Figment, Metadata, Profile, Provider, Source,
@@ -32,11 +32,13 @@ pub(super) fn read(
     if file.is_file() {
         layers = layers.merge(Toml::file_exact(&file));
     }
-    let layers =
-        layers.merge(Pairs { place: ENVIRONMENT, pairs: variables.filter_map(variable).collect() }).merge(Pairs {
-            place: COMMAND_LINE,
-            pairs: overrides.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
-        });
+    // One layer a setting: two of one section then add up instead of replacing each other.
+    for (key, text) in variables.filter_map(variable) {
+        layers = layers.merge(Pair { place: ENVIRONMENT, key: &key, text: &text });
+    }
+    for (key, text) in overrides {
+        layers = layers.merge(Pair { place: COMMAND_LINE, key, text });
+    }
     let mut settings: Settings = layers
         .extract()
         .map_err(|error| SettingsError(error.into_iter().map(|error| unreadable(&layers, error)).collect()))?;
@@ -60,25 +62,22 @@ fn variable((name, value): (String, String)) -> Option<(String, String)> {
     Some((key, value))
 }
 
-/// Settings as dotted keys and texts; a text that reads as a number or a boolean is one.
-struct Pairs {
+/// One setting as a dotted key and a text; a text that reads as a number or a boolean is one.
+struct Pair<'p> {
     place: &'static str,
-    pairs: Vec<(String, String)>,
+    key: &'p str,
+    text: &'p str,
 }
 
-impl Provider for Pairs {
+impl Provider for Pair<'_> {
     fn metadata(&self) -> Metadata {
         Metadata::named(self.place)
     }
 
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        // One layer a pair, merged by figment itself, so that two settings of a section do not replace each other.
-        let mut layers = Figment::new();
-        for (key, text) in &self.pairs {
-            let value: Value = text.parse().unwrap_or_else(|never: std::convert::Infallible| match never {});
-            layers = layers.merge(figment::providers::Serialized::defaults(nest(key, value)));
-        }
-        layers.data()
+        let value: Value = self.text.parse().unwrap_or_else(|never: Infallible| match never {});
+        let settings = nest(self.key, value).into_dict().unwrap_or_default();
+        Ok(Map::from([(Profile::Default, settings)]))
     }
 }
 

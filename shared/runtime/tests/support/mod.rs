@@ -1,5 +1,5 @@
 //! What the tests of this crate share: a step, deliveries, and handlers that say what they are told to say.
-#![allow(dead_code, reason = "every test file uses another part")]
+#![allow(dead_code, unreachable_pub, reason = "every test file takes this in as a module and uses another part of it")]
 
 use std::{
     collections::VecDeque,
