@@ -24,6 +24,7 @@ record! {
     /// Nothing is wired by hand: a SQL model's inputs are read from its own text.
     PipelineFile ("pipeline") {
         /// The version of this format.
+        #[expect(dead_code, reason = "only its being readable matters")]
         "apiVersion" => api_version: At<ApiVersion>,
         /// The pipeline's name.
         "name" => name: At<PipelineName>,
@@ -271,6 +272,7 @@ record! {
         /// The form in which the program gets its rows: by default `csv`, for the recipe `parquet`.
         "data_format" => data_format: Option<At<DataFormat>>,
         /// Where it is trained.
+        #[expect(dead_code, reason = "only its being readable matters")]
         "run_on" => run_on: Option<At<RunsLocally>>,
         /// What ends it.
         "limits" => limits: Option<LimitsSpec>,

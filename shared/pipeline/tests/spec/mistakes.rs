@@ -1,0 +1,355 @@
+//! Mistakes within one file: each at its place, with what was expected and what to do. A `«` marks the place.
+
+use millstream_pipeline::spec::Code;
+
+use crate::mistake;
+
+/// Asserts on what is told; `""` means that there is to be none.
+#[track_caller]
+fn told(from: &str, to: &str, code: Code, message: &str, expected: &str, hint: &str) {
+    let mistake = mistake(from, to);
+    assert_eq!(mistake.code, code);
+    assert_eq!(mistake.message, message);
+    assert_eq!(mistake.expected.as_deref().unwrap_or_default(), expected);
+    assert_eq!(mistake.hint.as_deref().unwrap_or_default(), hint);
+}
+
+#[test]
+fn text_that_is_not_yaml_is_told_where_it_stops_being_it() {
+    let mistake = mistake("refunds:\n    message: refunds", "refunds:\n    message: «]");
+    assert_eq!(mistake.code, Code::Yaml);
+    assert!(mistake.message.starts_with("this is not YAML: "), "{}", mistake.message);
+}
+
+#[test]
+fn an_unknown_field_is_told_with_the_nearest_right_one() {
+    told(
+        "    max_bad: 5%",
+        "    «max_bda: 5%",
+        Code::UnknownField,
+        "a source has no field `max_bda`",
+        "one of `upload`, `message`, `description`, `columns`, `expect`, `on_new_column`, `max_bad`, `file`, `table`, \
+         `write`, `partition_by` and `cluster_by`",
+        "did you mean `max_bad`?",
+    );
+}
+
+#[test]
+fn a_field_of_another_build_is_told_as_such() {
+    told(
+        "limits: {wall: 4h}",
+        "limits: {wall: 4h, «cost_usd: 20}",
+        Code::Unsupported,
+        "a limits has no field `cost_usd`",
+        "one of `wall`",
+        "training on this machine is not billed: write `wall` only",
+    );
+}
+
+#[test]
+fn a_missing_field_is_told_at_the_record_that_needs_it() {
+    told(
+        "  features: {table: production.features, to:",
+        "  «features: {to:",
+        Code::MissingField,
+        "this export needs the field `table`",
+        "",
+        "",
+    );
+}
+
+#[test]
+fn a_key_that_stands_twice_is_told_at_the_second() {
+    told(
+        "    data_format: jsonl",
+        "    data_format: jsonl\n    «data_format: csv",
+        Code::DuplicateKey,
+        "`data_format` stands twice",
+        "",
+        "keep one of them",
+    );
+    told(
+        "      amount: NUMERIC\n",
+        "      amount: NUMERIC\n      «Amount: NUMERIC\n",
+        Code::DuplicateKey,
+        "`amount` and `Amount` are one column: names are compared without case",
+        "",
+        "keep one of them",
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_told_with_what_belongs_there() {
+    told(
+        "external_tables: [crm.customers]",
+        "external_tables: «crm.customers",
+        Code::WrongType,
+        "`crm.customers` does not fit here",
+        "a list",
+        "write [crm.customers]",
+    );
+    told(
+        "max_bad: 5%",
+        "«max_bad: [5%]",
+        Code::WrongType,
+        "a list does not fit here",
+        "a share such as 10%, or a number of rows",
+        "",
+    );
+    told(
+        "limits: {wall: 4h}",
+        "limits: «4h",
+        Code::WrongType,
+        "`4h` does not fit here",
+        "a limits: a map of `wall`",
+        "",
+    );
+}
+
+#[test]
+fn an_unknown_choice_is_told_with_the_choices_and_the_nearest() {
+    told(
+        "on_new_column: reject",
+        "on_new_column: «rejct",
+        Code::UnknownValue,
+        "`rejct` is not one of the choices",
+        "one of `add`, `ignore` and `reject`",
+        "did you mean `reject`?",
+    );
+    told(
+        "apiVersion: millstream.dev/v1",
+        "apiVersion: «millstream.dev/v2",
+        Code::UnknownValue,
+        "`millstream.dev/v2` is not one of the choices",
+        "one of `millstream.dev/v1`",
+        "did you mean `millstream.dev/v1`?",
+    );
+    told(
+        "run_on: local",
+        "run_on: «kubeflow",
+        Code::Unsupported,
+        "this build cannot train on kubeflow",
+        "`local`",
+        "this build trains locally: write `run_on: local`, or leave it out",
+    );
+}
+
+#[test]
+fn a_text_that_breaks_its_rule_is_told_with_the_rule() {
+    told(
+        "name: fraud\n",
+        "name: «Fraud\n",
+        Code::InvalidValue,
+        "`Fraud` is not a valid pipeline name",
+        "a name by the rule: use 1 to 40 of a-z, 0-9 and -, starting with a letter",
+        "",
+    );
+    told(
+        "amount: NUMERIC\n",
+        "amount: «NUMERC\n",
+        Code::InvalidValue,
+        "`NUMERC` is not a BigQuery type",
+        "one of STRING, BYTES, INT64, FLOAT64, NUMERIC, BIGNUMERIC, BOOL, DATE, DATETIME, TIME, TIMESTAMP, JSON, ARRAY, STRUCT",
+        "did you mean `NUMERIC`?",
+    );
+    told(
+        "bake: 10m",
+        "bake: «10 parsecs",
+        Code::InvalidValue,
+        "`10 parsecs` is not a duration",
+        "a duration, such as 90s, 15m or 4h",
+        "",
+    );
+    told(
+        "max_bad: 5%",
+        "max_bad: «105%",
+        Code::InvalidValue,
+        "`105%` is neither a share nor a number of rows",
+        "a share such as 10%, or a number of rows",
+        "",
+    );
+    told(
+        "delimiter: \";\"",
+        "delimiter: «\";;\"",
+        Code::InvalidValue,
+        "\";;\" cannot separate fields",
+        "one ASCII character, such as \";\" or \"\\t\"",
+        "",
+    );
+    told(
+        "no_header: true",
+        "no_header: «maybe",
+        Code::InvalidValue,
+        "`maybe` is neither true nor false",
+        "`true` or `false`",
+        "",
+    );
+}
+
+#[test]
+fn a_cron_expression_has_five_fields() {
+    let mistake = mistake("\"0 6 * * *\"", "«\"0 0 6 * * *\"");
+    assert_eq!(mistake.code, Code::InvalidValue);
+    assert!(mistake.message.starts_with("`0 0 6 * * *` is not a cron expression"), "{}", mistake.message);
+    assert_eq!(mistake.expected.unwrap(), "five fields, such as `0 6 * * *`");
+    assert_eq!(
+        mistake.hint.unwrap(),
+        "the fields are minute, hour, day of the month, month and day of the week, in UTC"
+    );
+}
+
+#[test]
+fn an_upload_pattern_is_told_at_the_part_that_is_wrong() {
+    told(
+        "upload: fraud/{date}/transactions*.csv",
+        "upload: fraud/«{Date}/transactions*.csv",
+        Code::InvalidValue,
+        "`fraud/{Date}/transactions*.csv` is not an upload pattern: {Date} must be a name of a-z, 0-9 and _, such as {date}",
+        "an upload pattern, such as sales/{date}/*.csv",
+        "",
+    );
+}
+
+#[test]
+fn a_gate_is_told_at_the_part_that_is_wrong() {
+    told(
+        "\"auc_pr >= 0.75\"",
+        "\"auc_pr >= «\"",
+        Code::InvalidValue,
+        "`auc_pr >= ` is not a gate: expected a metric or a number here",
+        "a condition on metrics, such as auc_pr >= 0.75",
+        "",
+    );
+}
+
+#[test]
+fn a_source_has_either_uploads_or_messages() {
+    told(
+        "  refunds:\n    message: refunds\n",
+        "  «refunds:\n    message: refunds\n    upload: x.csv\n",
+        Code::Conflict,
+        "a source has `upload` or `message`, not both",
+        "",
+        "make it two sources with a table each",
+    );
+    told(
+        "  refunds:\n    message: refunds\n",
+        "  «refunds:\n",
+        Code::MissingField,
+        "the source `refunds` needs its rows",
+        "`upload: folder/{date}/*.csv`, or `message: topic`",
+        "",
+    );
+    told(
+        "  refunds:\n    message: refunds\n    columns: {transaction_id: INT64}",
+        "  «refunds:\n    message: refunds",
+        Code::MissingField,
+        "the source `refunds` needs `columns`",
+        "a map from each column to its BigQuery type, such as {id: INT64 required, name: STRING}",
+        "",
+    );
+}
+
+#[test]
+fn keys_partitions_and_clusters_are_columns_of_fitting_types() {
+    told(
+        "key: [transaction_id]",
+        "key: [«transaction]",
+        Code::Column,
+        "the table has no column `transaction`",
+        "one of `transaction_id`, `amount`, `day`, `tags` and `is_fraud`",
+        "did you mean `transaction_id`?",
+    );
+    told(
+        "key: [transaction_id]",
+        "key: [«tags]",
+        Code::Column,
+        "a table cannot be merged on `tags`, a ARRAY<STRING>",
+        "a column of a type with one plain value",
+        "",
+    );
+    told(
+        "partition_by: day, cluster",
+        "partition_by: «amount, cluster",
+        Code::Column,
+        "a table cannot be partitioned by `amount`, a NUMERIC",
+        "a DATE, DATETIME or TIMESTAMP column",
+        "",
+    );
+    told(
+        "{mode: merge, key: [transaction_id],",
+        "{mode: «merge,",
+        Code::MissingField,
+        "a merge needs a key",
+        "{mode: merge, key: [column]}: the columns that identify a row",
+        "",
+    );
+}
+
+#[test]
+fn an_expectation_is_checked_by_the_engine_that_will_run_it() {
+    told("\"amount >= 0\", unique(", "\"«amuont >= 0\", unique(", Code::Expectation, "no column amuont", "", "");
+    told("unique(transaction_id)]", "unique(«id)]", Code::Expectation, "no column id", "", "");
+}
+
+#[test]
+fn a_training_has_a_recipe_or_a_command_and_its_files() {
+    told(
+        "  fraud-trees: {data: source.transactions,",
+        "  «fraud-trees: {command: [x], data: source.transactions,",
+        Code::Conflict,
+        "a training has a `recipe` or a `command`, not both",
+        "",
+        "",
+    );
+    told(
+        "command: [python3, train.py]",
+        "command: [python3, «trian.py]",
+        Code::MissingFile,
+        "there is no file trian.py in the project",
+        "a path relative to the project's folder, where the program runs",
+        "did you mean `train.py`?",
+    );
+    told(
+        "  fraud-trees: {data: source.transactions, target: is_fraud, recipe: tabular}",
+        "  «fraud-trees: {data: source.transactions, recipe: tabular}",
+        Code::MissingField,
+        "the recipe of `fraud-trees` needs a `target`",
+        "the column to predict",
+        "",
+    );
+}
+
+#[test]
+fn an_environment_leaves_the_platform_its_names_and_holds_no_secret() {
+    told(
+        "env: {SEED: 7}",
+        "env: {«AIP_MODEL_DIR: x}",
+        Code::Conflict,
+        "`AIP_MODEL_DIR` is for the platform to set",
+        "",
+        "the AIP_ variables are the contract between the platform and the program; use another name",
+    );
+    told(
+        "env: {SEED: 7}",
+        "env: {TOKEN: «secret:token}",
+        Code::Unsupported,
+        "this build has no secret store",
+        "",
+        "let the program read the secret from a file outside the project",
+    );
+}
+
+#[test]
+fn canary_steps_ascend_to_a_hundred() {
+    for steps in ["[10, 50, «60]", "[50, «10, 100]"] {
+        told(
+            "steps: [10, 50, 100]",
+            &format!("steps: {steps}"),
+            Code::InvalidValue,
+            "canary steps ascend, and the last is 100",
+            "percentages such as [10, 50, 100]",
+            "",
+        );
+    }
+}
