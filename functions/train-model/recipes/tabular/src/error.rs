@@ -113,6 +113,16 @@ pub enum RecipeError {
 impl RecipeError {
     /// The error with its causes, in one line.
     pub fn chain(self) -> String {
-        format!("{:#}", anyhow::Error::from(self))
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(&self);
+        while let Some(error) = cause {
+            // Some libraries repeat their cause in their own words' end.
+            let message = error.to_string();
+            if !text.ends_with(&message) {
+                text = format!("{text}: {message}");
+            }
+            cause = error.source();
+        }
+        text
     }
 }
