@@ -158,6 +158,7 @@ pub(crate) struct TextBlocks {
     carry: Vec<u8>,
     block_bytes: usize,
     record_bytes: usize,
+    started: bool,
     ended: bool,
 }
 
@@ -169,6 +170,7 @@ impl TextBlocks {
             carry: Vec::new(),
             block_bytes: limits.block_bytes.clamp(1, Cell::MAX_BLOCK / 4),
             record_bytes: limits.record_bytes.min(Cell::MAX_BLOCK / 4),
+            started: false,
             ended: false,
         }
     }
@@ -202,7 +204,11 @@ impl TextBlocks {
                     _ => Ok(Some(TextBlock { bytes, start: 0 })),
                 };
             }
-            if boundary > 0 {
+            // The header has to be in the first block, after however many empty lines.
+            let is_empty = |text: &[u8]| text.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+            let waits_for_header = !self.started && is_empty(&bytes[..boundary]) && bytes.len() <= self.record_bytes;
+            if boundary > 0 && !waits_for_header {
+                self.started = true;
                 self.carry.extend_from_slice(&bytes[boundary..]);
                 bytes.truncate(boundary);
                 return Ok(Some(TextBlock { bytes, start: 0 }));

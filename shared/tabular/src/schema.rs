@@ -13,12 +13,16 @@
 //! | DATETIME | Timestamp(microsecond) |
 //! | TIME | Time64(microsecond) |
 //! | TIMESTAMP | Timestamp(microsecond, UTC) |
-//! | ARRAY | List (item not null) |
+//! | ARRAY | List |
 //! | STRUCT | Struct (fields nullable) |
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::{
+    array::{Array, ArrayRef, make_array},
+    datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit},
+    error::ArrowError,
+};
 use millstream_events::contract::{Column, ColumnType};
 
 /// The Arrow type that holds a BigQuery type.
@@ -46,7 +50,8 @@ pub(crate) fn is_nested(kind: &ColumnType) -> bool {
 }
 
 pub(crate) fn item_field(item: &ColumnType) -> Arc<Field> {
-    Arc::new(Field::new("item", arrow_type(item), false))
+    // Nullable, so that a bad row's placeholder can stand in it; no good row has a NULL item.
+    Arc::new(Field::new("item", arrow_type(item), true))
 }
 
 pub(crate) fn struct_fields(fields: &[(String, ColumnType)]) -> Fields {
@@ -58,6 +63,17 @@ pub fn arrow_schema(columns: &[Column]) -> SchemaRef {
     let fields: Fields =
         columns.iter().map(|column| Field::new(&column.name, arrow_type(&column.kind), !column.required)).collect();
     Arc::new(Schema::new(fields))
+}
+
+/// The same values without a time zone, where they have one: Arrow's formatter and casts know no zone names, not even UTC.
+pub(crate) fn without_zone(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let plain = array.to_data().into_builder().data_type(DataType::Timestamp(*unit, None)).build()?;
+            Ok(make_array(plain))
+        }
+        _ => Ok(ArrayRef::clone(array)),
+    }
 }
 
 /// The BigQuery type that holds an Arrow type, for a Parquet column that is added; `None` when there is none.

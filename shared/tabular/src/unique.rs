@@ -16,7 +16,7 @@ use arrow::{
 };
 use foldhash::fast::RandomState;
 
-use crate::{cells::BadRecord, decode::Decoded, error::Rejection, fault::Fault};
+use crate::{cells::BadRecord, decode::Decoded, error::Rejection, fault::Fault, schema};
 
 /// One `unique(...)` of a contract.
 #[derive(Debug, Clone)]
@@ -129,6 +129,7 @@ fn keys(arrays: &[&ArrayRef]) -> Result<Keys, Rejection> {
             return Ok(Keys::Small(keys));
         }
     }
+    let arrays = arrays.iter().map(|array| schema::without_zone(array)).collect::<Result<Vec<_>, _>>()?;
     let options = FormatOptions::default();
     let formatters =
         arrays.iter().map(|array| ArrayFormatter::try_new(array.as_ref(), &options)).collect::<Result<Vec<_>, _>>()?;

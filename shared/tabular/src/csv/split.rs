@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(boundary("a,b\nc,d"), 4);
         assert_eq!(boundary("a,\"x\ny\"\nc"), 8);
         assert_eq!(boundary("a\nb,\"x\ny"), 2);
-        assert_eq!(boundary("a,\"x\"\"\n\"\"y\"\nz"), 14);
+        assert_eq!(boundary("a,\"x\"\"\n\"\"y\"\nz"), 12);
         assert_eq!(boundary("5\" pipe\n6\" pipe"), 8);
         assert_eq!(boundary("a\rb\rc"), 4);
         assert_eq!(boundary("a\r"), 0);

@@ -2,7 +2,7 @@
 //! and its row is bad.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
+    array::{Array, ArrayRef, AsArray, make_array},
     compute::{CastOptions, cast_with_options, kernels::cmp},
     datatypes::DataType,
     error::ArrowError,
@@ -13,7 +13,7 @@ use crate::{
     cells::Text,
     column::{ColumnBuilder, One},
     fault::Fault,
-    schema::arrow_type,
+    schema::{self, arrow_type},
 };
 
 /// How a file's column becomes a table's.
@@ -102,69 +102,47 @@ pub(crate) fn convert(
 }
 
 fn cast(array: &ArrayRef, to: &DataType, mut on_fault: impl FnMut(usize, Fault)) -> Result<ArrayRef, ArrowError> {
+    let array = schema::without_zone(array)?;
+    let plain = match to {
+        DataType::Timestamp(unit, Some(_)) => &DataType::Timestamp(*unit, None),
+        other => other,
+    };
     let options = CastOptions { safe: true, ..CastOptions::default() };
-    let converted = match to {
-        // A list's items are cast as nullable first: a NULL among them is the row's fault, not the cast's.
-        DataType::List(_) | DataType::Struct(_) if has_null_items(array, to) => {
-            return Ok(refuse_null_items(array, to, on_fault));
-        }
-        _ => cast_with_options(array, to, &options)?,
-    };
+    let mut converted = cast_with_options(&array, plain, &options)?;
     let back = cast_with_options(&converted, array.data_type(), &options)?;
-    let lossy = |row: usize| array.is_valid(row) && back.slice(row, 1).to_data() != array.slice(row, 1).to_data();
-    let same = if array.data_type().is_nested() || matches!(array.data_type(), DataType::Dictionary(..)) {
-        None
-    } else {
-        Some(cmp::not_distinct(&back, array)?)
-    };
-    for row in 0..array.len() {
-        if same.as_ref().map_or_else(|| lossy(row), |same| !same.value(row)) {
-            on_fault(row, Fault::Lossy);
+    if array.data_type().is_nested() || matches!(array.data_type(), DataType::Dictionary(..)) {
+        // Compared a row at a time: Arrow's comparison kernels do not take these types.
+        for row in 0..array.len() {
+            if has_null_item(array.as_ref(), row) {
+                on_fault(row, Fault::NullElement);
+            } else if back.slice(row, 1).to_data() != array.slice(row, 1).to_data() {
+                on_fault(row, Fault::Lossy);
+            }
         }
+    } else {
+        let same = cmp::not_distinct(&back, &array)?;
+        (0..array.len()).filter(|row| !same.value(*row)).for_each(|row| on_fault(row, Fault::Lossy));
     }
     if let Some(texts) = converted.as_string_opt::<i32>() {
         for row in (0..texts.len()).filter(|row| texts.is_valid(*row) && texts.value(*row).contains('\0')) {
             on_fault(row, Fault::NulByte);
         }
     }
+    if plain != to {
+        converted = make_array(converted.to_data().into_builder().data_type(to.clone()).build()?);
+    }
     Ok(converted)
 }
 
-/// Whether some array in the column has a NULL item, which the contract's ARRAY has not.
-fn has_null_items(array: &ArrayRef, to: &DataType) -> bool {
-    match (array.data_type(), to) {
-        (DataType::List(_), DataType::List(_)) => array.as_list::<i32>().values().null_count() > 0,
-        (DataType::LargeList(_), DataType::List(_)) => array.as_list::<i64>().values().null_count() > 0,
-        (DataType::Struct(_), DataType::Struct(fields)) => array
-            .as_struct()
-            .columns()
-            .iter()
-            .zip(fields)
-            .any(|(column, field)| has_null_items(column, field.data_type())),
+/// Whether an array in the row has a NULL item, at any depth.
+fn has_null_item(array: &dyn Array, row: usize) -> bool {
+    let any =
+        |items: ArrayRef| items.null_count() > 0 || (0..items.len()).any(|item| has_null_item(items.as_ref(), item));
+    match array.data_type() {
+        _ if array.is_null(row) => false,
+        DataType::List(_) => any(array.as_list::<i32>().value(row)),
+        DataType::LargeList(_) => any(array.as_list::<i64>().value(row)),
+        DataType::Struct(_) => array.as_struct().columns().iter().any(|column| has_null_item(column.as_ref(), row)),
         _ => false,
     }
-}
-
-/// Casts row by row, so that only the rows with a NULL item are lost.
-fn refuse_null_items(array: &ArrayRef, to: &DataType, mut on_fault: impl FnMut(usize, Fault)) -> ArrayRef {
-    let null = arrow::array::new_null_array(to, 1);
-    let mut parts: Vec<ArrayRef> = Vec::with_capacity(array.len());
-    for row in 0..array.len() {
-        // Compacted, since a slice keeps its neighbours' items.
-        let one = arrow::compute::take(array, &arrow::array::UInt64Array::from(vec![row as u64]), None);
-        let mut fault = None;
-        let part = one.and_then(|one| {
-            if has_null_items(&one, to) {
-                fault = Some(Fault::NullElement);
-                return Ok(ArrayRef::clone(&null));
-            }
-            cast(&one, to, |_, found| fault = Some(found))
-        });
-        if let Some(fault) = fault.or(part.is_err().then_some(Fault::Lossy)) {
-            on_fault(row, fault);
-        }
-        parts.push(part.unwrap_or_else(|_| ArrayRef::clone(&null)));
-    }
-    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-    arrow::compute::concat(&parts).unwrap_or_else(|_| arrow::array::new_null_array(to, array.len()))
 }

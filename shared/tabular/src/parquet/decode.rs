@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs::File, panic::AssertUnwindSafe};
 use arrow::{
     array::{Array, ArrayRef, RecordBatch},
     datatypes::SchemaRef,
+    error::ArrowError,
     util::display::array_value_to_string,
 };
 use millstream_events::contract::{Column, Contract, OnNewColumn};
@@ -24,9 +25,9 @@ use crate::{
 };
 
 /// Rows decoded at once.
-const BATCH_ROWS: usize = 16 * 1024;
+const BATCH_ROWS: usize = 32 * 1024;
 
-/// Rows of one output row group are these many batches' at most; a batch is a block.
+/// Decodes one file's batches: a batch is a block, and becomes one row group.
 #[derive(Debug)]
 pub(crate) struct ParquetDecoder {
     layout: Layout,
@@ -200,12 +201,22 @@ impl Decode for ParquetDecoder {
             .and_then(|column| self.layout.sources[usize::from(column)])
             .map(|source| block.column(source))
             .filter(|array| array.is_valid(row))
-            .and_then(|array| array_value_to_string(array, row).ok());
-        let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+            .and_then(|array| array_value_to_string(&schema::without_zone(array).ok()?, row).ok());
         // A value that JSON cannot hold leaves the raw text empty; the line and the reason stay.
-        let written = writer.write(&block.slice(row, 1)).and_then(|()| writer.finish());
-        let mut raw = if written.is_ok() { writer.into_inner() } else { Vec::new() };
-        raw.truncate(raw.trim_ascii_end().len());
+        let raw = as_json(&block.slice(row, 1)).unwrap_or_default();
         Excerpt { raw, value: value.map(String::into_bytes) }
     }
+}
+
+/// A one-row batch as a JSON object.
+fn as_json(row: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let columns = row.columns().iter().map(schema::without_zone).collect::<Result<Vec<_>, _>>()?;
+    let schema = row.schema();
+    let named = schema.fields().iter().map(|field| field.name()).zip(columns);
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(&RecordBatch::try_from_iter(named)?)?;
+    writer.finish()?;
+    let mut json = writer.into_inner();
+    json.truncate(json.trim_ascii_end().len());
+    Ok(json)
 }
