@@ -75,8 +75,10 @@ fn reasons(report: &Report) -> BTreeMap<String, u64> {
 }
 
 fn notes(report: &Report) -> Vec<String> {
-    let added: Vec<String> = report.added_columns.iter().map(|Column { name, kind, .. }| format!("{name} {kind}")).collect();
-    let about = |columns: &[String], what: &str| (!columns.is_empty()).then(|| format!("{what}: {}", columns.join(", ")));
+    let added: Vec<String> =
+        report.added_columns.iter().map(|Column { name, kind, .. }| format!("{name} {kind}")).collect();
+    let about =
+        |columns: &[String], what: &str| (!columns.is_empty()).then(|| format!("{what}: {}", columns.join(", ")));
     [
         about(&report.ignored_columns, "the file's columns that the contract has not were left out"),
         about(&added, "the file's new columns were added"),

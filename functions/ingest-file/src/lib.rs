@@ -9,9 +9,7 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use millstream_events::{Command, fact::Outcome, names::ObjectPath, work};
-use millstream_ports::{
-    ErrorKind, ObjectStore, ObjectStoreExt, PortError, PortResult, Precondition, optional,
-};
+use millstream_ports::{ErrorKind, ObjectStore, ObjectStoreExt, PortError, PortResult, Precondition, optional};
 use millstream_runtime::{Failure, Function, Progress};
 use millstream_tabular::{IngestError, IngestRequest, Input, Limits, Report};
 
@@ -50,10 +48,7 @@ impl IngestFile {
                 "{} was replaced before it was read; the newer upload has a step of its own",
                 work.object
             ))),
-            None => Err(Failure::permanent(format!(
-                "{} was deleted before it was read; upload it again",
-                work.object
-            ))),
+            None => Err(Failure::permanent(format!("{} was deleted before it was read; upload it again", work.object))),
         }
     }
 
@@ -84,7 +79,9 @@ impl IngestFile {
                 Ok(Account::of_rejection(work, &rejection, kept))
             }
             Err(IngestError::Io(error)) => {
-                Err(PortError::unavailable(format!("{} could not be read to its end", work.object)).caused_by(error).into())
+                Err(PortError::unavailable(format!("{} could not be read to its end", work.object))
+                    .caused_by(error)
+                    .into())
             }
         }
     }

@@ -160,7 +160,8 @@ async fn a_load_whose_answer_was_lost_is_delivered_again_and_loads_once() {
     assert_eq!(handler.handle(&delivery).await, Ack::Done);
     assert_eq!(handler.handle(&delivery).await, Ack::Done);
     assert_eq!(warehouse.commits().len(), 1);
-    let ids: Vec<String> = bus.events().iter().filter(|event| matches!(event, Event::StepDone(_))).map(Event::id).collect();
+    let ids: Vec<String> =
+        bus.events().iter().filter(|event| matches!(event, Event::StepDone(_))).map(Event::id).collect();
     assert_eq!(ids.len(), 2);
     assert_eq!(ids[0], ids[1], "the same fact has the same id, so that its taker sees a duplicate");
 }

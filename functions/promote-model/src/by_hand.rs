@@ -95,7 +95,10 @@ fn rolled_back(endpoint: &EndpointState) -> PortResult<EndpointState> {
     let mut wanted = endpoint.clone();
     let target = if endpoint.deployed.len() > 1 { traffic::stable(endpoint).cloned() } else { wanted.previous.pop() };
     let target = target.ok_or_else(|| {
-        PortError::invalid(format!("endpoint {} has served no version before: nothing to go back to", endpoint.endpoint))
+        PortError::invalid(format!(
+            "endpoint {} has served no version before: nothing to go back to",
+            endpoint.endpoint
+        ))
     })?;
     wanted.deployed = vec![Deployed { traffic: 100, ..target }];
     ROLLBACK.clone_into(&mut wanted.by);
@@ -128,7 +131,8 @@ async fn settle(
     version: u64,
 ) -> PortResult<()> {
     let settled = newest_moved(registry, model, endpoint).await?;
-    let deployed = endpoint.deployed.iter().filter(|deployed| deployed.model == *model).map(|deployed| deployed.version);
+    let deployed =
+        endpoint.deployed.iter().filter(|deployed| deployed.model == *model).map(|deployed| deployed.version);
     let newest = deployed.chain(settled).fold(version, u64::max);
     registry.set_alias(model, SETTLED, newest).await
 }
@@ -152,9 +156,11 @@ async fn set(
     wanted: EndpointState,
 ) -> PortResult<Deployed> {
     let set = endpoints.set(&wanted, Some(seen.revision)).await?;
-    let target = set.deployed.into_iter().next().ok_or_else(|| {
-        PortError::internal(format!("endpoint {} was set to serve nothing", wanted.endpoint))
-    })?;
+    let target = set
+        .deployed
+        .into_iter()
+        .next()
+        .ok_or_else(|| PortError::internal(format!("endpoint {} was set to serve nothing", wanted.endpoint)))?;
     registry.set_alias(&target.model, PRODUCTION, target.version).await?;
     Ok(target)
 }

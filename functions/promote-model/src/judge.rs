@@ -53,7 +53,8 @@ impl Judge {
         if is_by_this_gate(&verdict, serving) {
             return Ok((version, verdict));
         }
-        let again = NewVersion { fingerprint: under_gate(&version.registered.fingerprint, serving), ..version.registered };
+        let again =
+            NewVersion { fingerprint: under_gate(&version.registered.fingerprint, serving), ..version.registered };
         let version = self.registry.ensure_version(&again).await?;
         let verdict = self.verdict(&version, serving).await?;
         Ok((version, verdict))
@@ -81,10 +82,12 @@ impl Judge {
         let Some(production) = self.registry.aliases(model).await?.get(PRODUCTION).copied() else { return Ok(None) };
         let versions = self.registry.versions(model).await?;
         let champion = versions.into_iter().find(|known| known.version == production);
-        let Some(champion) = champion.filter(|known| known.registered.artifact != challenger.registered.artifact) else {
+        let Some(champion) = champion.filter(|known| known.registered.artifact != challenger.registered.artifact)
+        else {
             return Ok(None);
         };
-        let (metrics, remark) = match self.score(&champion.registered.artifact, &challenger.registered.artifact).await? {
+        let (metrics, remark) = match self.score(&champion.registered.artifact, &challenger.registered.artifact).await?
+        {
             Ok(metrics) => (metrics, None),
             Err(why) => (champion.registered.metrics, Some(why)),
         };
@@ -101,7 +104,9 @@ impl Judge {
         match self.scorer.score(champion, challenger).await {
             Ok(Some(metrics)) => Ok(Ok(metrics)),
             Ok(None) => Ok(Err("there are no held-out rows or no model.onnx to score".to_owned())),
-            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => Ok(Err(error.to_string())),
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {
+                Ok(Err(error.to_string()))
+            }
             Err(error) => Err(error),
         }
     }
@@ -149,7 +154,9 @@ fn check(gate: &Gate, version: &ModelVersion, champion: Option<&Champion>) -> Ga
         expression: checked.expression,
         passed: checked.passed,
         because: match remark {
-            Some(why) => format!("{}; the champion's numbers are those of its own held-out rows: {why}", checked.because),
+            Some(why) => {
+                format!("{}; the champion's numbers are those of its own held-out rows: {why}", checked.because)
+            }
             None => checked.because,
         },
     }

@@ -93,12 +93,7 @@ impl PromoteModel {
         Ok(RolledOut::Fully)
     }
 
-    async fn serve(
-        &self,
-        version: &ModelVersion,
-        verdict: Verdict,
-        serving: &Serving,
-    ) -> Result<Progress, Failure> {
+    async fn serve(&self, version: &ModelVersion, verdict: Verdict, serving: &Serving) -> Result<Progress, Failure> {
         let candidate = Candidate {
             model: &version.registered.model,
             version: version.version,

@@ -48,11 +48,7 @@ pub(crate) fn step_to(
 }
 
 /// The stable version gets all the traffic back. What had it before stays as it was.
-pub(crate) fn back_to_stable(
-    candidate: &Candidate<'_>,
-    endpoint: &EndpointState,
-    now: DateTime<Utc>,
-) -> EndpointState {
+pub(crate) fn back_to_stable(candidate: &Candidate<'_>, endpoint: &EndpointState, now: DateTime<Utc>) -> EndpointState {
     EndpointState {
         deployed: stable(endpoint).map(|stable| Deployed { traffic: 100, ..stable.clone() }).into_iter().collect(),
         since: now,

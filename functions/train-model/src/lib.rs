@@ -14,9 +14,7 @@ use millstream_events::{
     names::ObjectPath,
     work,
 };
-use millstream_ports::{
-    ErrorKind, JobState, ObjectStore, ObjectStoreExt, Trainer, TrainingState, Warehouse, optional,
-};
+use millstream_ports::{ErrorKind, JobState, ObjectStore, ObjectStoreExt, Trainer, TrainingState, Warehouse, optional};
 use millstream_runtime::{Failure, Function, Progress};
 
 /// A small model on this machine trains in a second; a cloud's sweep asks in its own, slower time.

@@ -10,7 +10,11 @@ pub(crate) struct MetricsError(String);
 
 impl std::fmt::Display for MetricsError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: expected an object of numbers such as {{\"auc_pr\": 0.81}}, or one of them under \"metrics\"", self.0)
+        write!(
+            f,
+            "{}: expected an object of numbers such as {{\"auc_pr\": 0.81}}, or one of them under \"metrics\"",
+            self.0
+        )
     }
 }
 

@@ -102,10 +102,8 @@ async fn a_promotion_cut_off_at_any_effect_is_the_same_when_asked_for_again() {
         for nth in 1..=EFFECTS {
             let world = World::new();
             world.promoted("first").await;
-            let cut_off =
-                Arc::new(CutOff { inner: world.models.clone(), effects_left: AtomicI32::new(nth), happens });
-            let function =
-                PromoteModel::new(cut_off.clone(), cut_off, world.models.clone(), world.clock.clone());
+            let cut_off = Arc::new(CutOff { inner: world.models.clone(), effects_left: AtomicI32::new(nth), happens });
+            let function = PromoteModel::new(cut_off.clone(), cut_off, world.models.clone(), world.clock.clone());
             let second = command("second", serving());
             let error = function.ensure(&second).await.unwrap_err();
             assert!(matches!(error, Failure::Retry(_)), "effect {nth}: {error}");
