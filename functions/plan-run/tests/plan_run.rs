@@ -1,0 +1,263 @@
+//! `plan-run` on in-memory ports: triggers and facts in, commands and ledger records out.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use chrono::DateTime;
+use millstream_events::{
+    Command, Envelope, Event, StepFact,
+    contract::{Column, ColumnType, Contract, FileFormat, FileOptions},
+    fact::{BatchIngested, Outcome, Reason, TableUpdated},
+    history::Record,
+    names::{ObjectPath, RunId},
+    trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, ScheduleFired, SweepDue},
+    work::{TableLayout, Work, WriteMode},
+};
+use millstream_pipeline::model::{Buckets, Pipeline, Pipelines, Source, SqlModel};
+use millstream_plan_run::{PlanRun, Ports};
+use millstream_ports::{
+    Ledger, ObjectLedger, ObjectStore, ObjectStoreExt, Precondition,
+    memory::{ManualClock, MemoryBus, MemoryObjectStore},
+};
+use millstream_runtime::{Ack, Handler};
+use millstream_sql::Select;
+
+struct Stage {
+    store: Arc<MemoryObjectStore>,
+    bus: Arc<MemoryBus>,
+    ledger: Arc<ObjectLedger>,
+    function: PlanRun,
+}
+
+fn source(name: &str, upload: &str, topic: Option<&str>) -> Source {
+    let column = Column { name: "id".into(), kind: ColumnType::Int64, required: true, description: None };
+    Source {
+        name: name.into(),
+        upload: upload.parse().unwrap(),
+        topic: topic.map(Into::into),
+        contract: Contract { columns: vec![column], ..Contract::default() },
+        options: FileOptions { format: topic.map(|_| FileFormat::JsonLines), ..FileOptions::default() },
+        table: format!("source.{name}").parse().unwrap(),
+        write: WriteMode::Append,
+        layout: TableLayout::default(),
+    }
+}
+
+fn pipelines() -> Pipelines {
+    let text = "SELECT * FROM source.sales";
+    let pipeline = Pipeline {
+        name: "shop".parse().unwrap(),
+        description: None,
+        schedule: Some("0 6 * * *".into()),
+        message: Some("rebuild".into()),
+        sources: vec![
+            source("sales", "sales/{date}/*.csv", None),
+            source("clicks", "messages/clicks/*.jsonl", Some("clicks")),
+        ],
+        models: vec![SqlModel {
+            table: "staging.sales".parse().unwrap(),
+            select: Select { text: text.into(), canonical: text.into(), inputs: vec!["source.sales".parse().unwrap()] },
+            write: WriteMode::Replace,
+            layout: TableLayout::default(),
+            expect: vec![],
+        }],
+        exports: vec![],
+        trainings: vec![],
+    };
+    Pipelines { buckets: Buckets::default(), by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]) }
+}
+
+fn stage() -> Stage {
+    let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+    let store = Arc::new(MemoryObjectStore::new());
+    let bus = Arc::new(MemoryBus::new());
+    let ledger = Arc::new(ObjectLedger::new(store.clone(), "ledger", clock.clone()));
+    let ports = Ports { ledger: ledger.clone(), store: store.clone(), bus: bus.clone(), clock };
+    Stage { store, bus, ledger, function: PlanRun::new(pipelines(), ports) }
+}
+
+impl Stage {
+    async fn deliver(&self, event: Event) -> Vec<Command> {
+        let envelope = Envelope { event, time: DateTime::UNIX_EPOCH, traceparent: None };
+        assert_eq!(self.function.handle(&envelope).await, Ack::Done);
+        self.commands()
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        let command = |envelope: Envelope| match envelope.event {
+            Event::Command(command) => command,
+            other => panic!("plan-run publishes commands only, not {other:?}"),
+        };
+        self.bus.take().into_iter().map(command).collect()
+    }
+
+    /// Answers commands as their functions would, until none is owed.
+    async fn settle(&self, mut commands: Vec<Command>) -> usize {
+        let mut done = 0;
+        while let Some(command) = commands.pop() {
+            done += 1;
+            let fact = StepFact { step: command.step.clone(), fact: outcome(&command) };
+            commands.extend(self.deliver(Event::StepDone(fact)).await);
+        }
+        done
+    }
+
+    async fn upload(&self, name: &str, text: &str) -> ObjectFinalized {
+        let path = ObjectPath::new("landing", name).unwrap();
+        let meta = self.store.put(&path, text.to_owned(), Precondition::None).await.unwrap();
+        ObjectFinalized { object: meta.path, generation: meta.generation, size: meta.size, crc32c: meta.crc32c }
+    }
+}
+
+fn outcome(command: &Command) -> Outcome {
+    match &command.work {
+        Work::IngestFile(work) => Outcome::BatchIngested(BatchIngested {
+            object: work.object.clone(),
+            batch: work.batch.clone(),
+            rows: 1,
+            bad_rows: 0,
+            quarantine: None,
+            reasons: BTreeMap::new(),
+            columns: work.contract.columns.clone(),
+            notes: vec![],
+        }),
+        Work::LoadTable(work) => updated(work.table.to_string()),
+        Work::TransformTable(work) => updated(work.table.to_string()),
+        other => panic!("no such step here: {other:?}"),
+    }
+}
+
+fn updated(table: String) -> Outcome {
+    let table = table.parse().unwrap();
+    Outcome::TableUpdated(TableUpdated { table, rows: 1, total_rows: 1, version: 1, superseded: false })
+}
+
+fn sweep() -> Event {
+    Event::SweepDue(SweepDue {})
+}
+
+#[tokio::test]
+async fn an_upload_is_recorded_before_anything_is_asked_for_and_asked_for_once() {
+    let stage = stage();
+    let object = stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    let commands = stage.deliver(Event::ObjectFinalized(object.clone())).await;
+    assert_eq!(commands.len(), 1);
+    assert_eq!(commands[0].step.run.to_string(), "shop/date=2026-11-24");
+    let snapshot = stage.ledger.snapshot(&commands[0].step.run).await.unwrap();
+    assert!(snapshot.history.records().any(|record| matches!(record, Record::Uploaded { .. })));
+    assert!(snapshot.open.is_some());
+    assert_eq!(stage.deliver(Event::ObjectFinalized(object)).await, [], "a redelivery asks for nothing new");
+}
+
+#[tokio::test]
+async fn a_run_goes_on_to_its_end_and_is_closed() {
+    let stage = stage();
+    let object = stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    let commands = stage.deliver(Event::ObjectFinalized(object)).await;
+    let run = commands[0].step.run.clone();
+    assert_eq!(stage.settle(commands).await, 3, "ingest, load, model");
+    let snapshot = stage.ledger.snapshot(&run).await.unwrap();
+    assert!(snapshot.open.is_none());
+    assert!(snapshot.history.records().any(|record| matches!(record, Record::Finished(ended) if ended.succeeded)));
+    assert_eq!(stage.deliver(sweep()).await, [], "up to date: nothing to do");
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_told_of_is_found_by_the_sweep() {
+    let stage = stage();
+    stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    stage.upload("elsewhere/a.csv", "id\n1\n").await;
+    let commands = stage.deliver(sweep()).await;
+    assert_eq!(stage.settle(commands).await, 3);
+}
+
+#[tokio::test]
+async fn a_lost_command_is_asked_for_again_by_the_sweep_and_by_nothing_else() {
+    let stage = stage();
+    let object = stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    let lost = stage.deliver(Event::ObjectFinalized(object)).await;
+    assert_eq!(stage.deliver(sweep()).await, lost);
+}
+
+#[tokio::test]
+async fn a_failed_step_is_left_alone_until_a_person_retries_it_and_a_doubled_retry_is_one() {
+    let stage = stage();
+    let object = stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    let command = stage.deliver(Event::ObjectFinalized(object)).await.remove(0);
+    let run = command.step.run.clone();
+    let failed = StepFact { step: command.step.clone(), fact: Reason::new("a bad file") };
+    assert_eq!(stage.deliver(Event::StepFailed(failed)).await, []);
+    assert_eq!(stage.deliver(sweep()).await, [], "closed, with the failure on record");
+    let retry = Event::RetryRequested(RetryRequested { run, step: None });
+    let again = stage.deliver(retry.clone()).await;
+    assert_eq!(again.len(), 1);
+    assert_eq!((again[0].step.attempt, &again[0].step.fingerprint), (2, &command.step.fingerprint));
+    assert_eq!(stage.deliver(retry).await, [], "the second attempt is under way");
+}
+
+#[tokio::test]
+async fn a_message_lands_as_an_object_once_and_is_loaded_like_a_file() {
+    let stage = stage();
+    let message = MessagePublished { topic: "clicks".into(), data: "{\"id\": 7}".into() };
+    let commands = stage.deliver(Event::MessagePublished(message.clone())).await;
+    assert!(matches!(&commands[0].work, Work::IngestFile(work) if work.object.name().starts_with("messages/clicks/")));
+    assert_eq!(stage.deliver(Event::MessagePublished(message)).await, []);
+    assert_eq!(stage.store.names("landing", "messages/").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn schedules_messages_and_people_start_runs_over_the_tables_as_they_stand() {
+    let stage = stage();
+    let tick = |seconds| {
+        let scheduled_at = DateTime::from_timestamp(seconds, 0).unwrap();
+        Event::ScheduleFired(ScheduleFired { pipeline: "shop".parse().unwrap(), scheduled_at })
+    };
+    let monday = stage.deliver(tick(0)).await;
+    assert_eq!(monday[0].step.run.to_string(), "shop/tick-19700101T000000Z");
+    assert!(matches!(monday[0].work, Work::TransformTable(_)));
+    assert_eq!(stage.deliver(tick(0)).await, [], "the same tick again is the same run");
+    assert_ne!(stage.deliver(tick(86_400)).await[0].step.fingerprint, monday[0].step.fingerprint);
+    let wake = MessagePublished { topic: "rebuild".into(), data: "now".into() };
+    assert_eq!(stage.deliver(Event::MessagePublished(wake)).await.len(), 1);
+    let request = RunRequested { pipeline: "shop".parse().unwrap(), request: "1".into() };
+    assert_eq!(stage.deliver(Event::RunRequested(request)).await[0].step.run.key.as_str(), "manual-1");
+}
+
+#[tokio::test]
+async fn changed_definitions_rerun_the_newest_run_of_its_kind_only() {
+    let stage = stage();
+    for date in ["2026-11-23", "2026-11-24"] {
+        let object = stage.upload(&format!("sales/{date}/a.csv"), "id\n1\n").await;
+        let commands = stage.deliver(Event::ObjectFinalized(object)).await;
+        stage.settle(commands).await;
+    }
+    let mut changed = pipelines();
+    changed.by_name.values_mut().next().unwrap().models[0].select.canonical.push_str(" WHERE id > 0");
+    stage.function.replace_pipelines(changed);
+    let commands = stage.deliver(sweep()).await;
+    let asked: Vec<_> =
+        commands.iter().map(|command| (command.step.run.to_string(), command.step.step.to_string())).collect();
+    assert_eq!(asked, [("shop/date=2026-11-24".to_owned(), "model/staging.sales".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_between_recording_and_asking_is_found_after_a_start() {
+    let stage = stage();
+    let object = stage.upload("sales/2026-11-23/a.csv", "id\n1\n").await;
+    let run: RunId = "shop/date=2026-11-23".parse().unwrap();
+    stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    // The trigger is on record, the run is not open: as a crash after an unlucky close leaves it.
+    stage.ledger.record(&run, Record::Uploaded { source: "sales".into(), object }).await.unwrap();
+    let commands = stage.deliver(sweep()).await;
+    assert!(commands.iter().any(|command| command.step.run == run));
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_a_key_and_topics_nobody_listens_to_are_taken_and_change_nothing() {
+    let stage = stage();
+    let object = stage.upload("sales/a,b=c/x.csv", "id\n1\n").await;
+    assert_eq!(stage.deliver(Event::ObjectFinalized(object)).await, []);
+    let message = MessagePublished { topic: "nobody".into(), data: String::new() };
+    assert_eq!(stage.deliver(Event::MessagePublished(message)).await, []);
+    assert_eq!(stage.ledger.runs().await.unwrap(), []);
+}
