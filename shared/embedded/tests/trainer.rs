@@ -32,7 +32,7 @@ use tempfile::TempDir;
 #[test]
 #[ignore = "the other tests start it as a process of its own"]
 fn supervisor_process() {
-    supervise(Path::new(&std::env::args().next_back().unwrap()));
+    let _ = supervise(Path::new(&std::env::args().next_back().unwrap()));
 }
 
 /// A machine with a data folder; a trainer on it can be opened any number of times, as after a restart.
