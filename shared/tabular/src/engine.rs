@@ -32,7 +32,7 @@ use crate::{
     quarantine::Quarantine,
 };
 
-/// A block, or why there are no more, with its place in the file.
+/// A block or its outcome, or why there are no more, with its place in the file.
 type Numbered<B> = (u64, Result<B, IngestError>);
 
 /// What a worker made of one block.
@@ -95,11 +95,7 @@ impl<D: Decode> Engine<'_, D> {
         })
     }
 
-    fn work(
-        &self,
-        blocks: &Mutex<Receiver<Numbered<D::Block>>>,
-        outcomes: &Sender<(u64, Result<Outcome<D::Block>, IngestError>)>,
-    ) {
+    fn work(&self, blocks: &Mutex<Receiver<Numbered<D::Block>>>, outcomes: &Sender<Numbered<Outcome<D::Block>>>) {
         let _cancel = CancelOnPanic(self.checks);
         loop {
             let received = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -128,7 +124,7 @@ impl<D: Decode> Engine<'_, D> {
 
     fn write_in_order<W: Write + Send, Q: Write>(
         &self,
-        outcomes: &Receiver<(u64, Result<Outcome<D::Block>, IngestError>)>,
+        outcomes: &Receiver<Numbered<Outcome<D::Block>>>,
         free: Sender<Vec<u8>>,
         file: &mut SerializedFileWriter<W>,
         quarantine: &mut Quarantine<'_, Q>,
