@@ -151,3 +151,130 @@ fn wait(canary: &Canary, percent: u8, left: Duration) -> Action {
 fn error_rate(stats: ServingStats) -> f64 {
     if stats.requests == 0 { 0.0 } else { stats.errors as f64 / stats.requests as f64 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BAKE: u64 = 60;
+
+    fn name() -> ModelName {
+        "churn".parse().unwrap()
+    }
+
+    fn fingerprint(version: u64) -> Fingerprint {
+        Fingerprint::of("training", [version.to_le_bytes().as_slice()])
+    }
+
+    fn start_of_time() -> DateTime<Utc> {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn deployed(shares: &[(u64, u8)]) -> Vec<Deployed> {
+        shares
+            .iter()
+            .map(|(version, traffic)| Deployed { model: name(), version: *version, traffic: *traffic })
+            .collect()
+    }
+
+    /// An endpoint whose traffic was moved by the rollout of version `by`.
+    fn endpoint(shares: &[(u64, u8)], previous: &[u64], by: u64) -> EndpointState {
+        let previous: Vec<_> = previous.iter().map(|version| (*version, 100)).collect();
+        EndpointState {
+            endpoint: name(),
+            deployed: deployed(shares),
+            since: start_of_time(),
+            by: fingerprint(by).to_string(),
+            previous: deployed(&previous),
+            revision: 7,
+        }
+    }
+
+    /// What is next for version 2, seconds after the traffic last changed; `settled` is what the endpoint's mover says.
+    fn next_for_2(endpoint: Option<EndpointState>, settled: u64, stats: (u64, u64), seconds: i64) -> Action {
+        let canary = Canary { steps: vec![10, 50, 100], bake_seconds: BAKE, max_error_rate: 0.05 };
+        let (model, fingerprint) = (name(), fingerprint(2));
+        let candidate =
+            Candidate { model: &model, version: 2, fingerprint: &fingerprint, endpoint: &model, canary: Some(&canary) };
+        let seen = Seen {
+            endpoint,
+            settled: Some(settled),
+            stats: ServingStats { requests: stats.0, errors: stats.1 },
+            now: start_of_time() + chrono::TimeDelta::seconds(seconds),
+        };
+        next(&candidate, &seen)
+    }
+
+    fn shift(action: Action) -> Vec<Deployed> {
+        match action {
+            Action::Shift(to) => to.deployed,
+            other => panic!("no shift: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_step_starts_where_the_one_before_has_baked() {
+        assert_eq!(shift(next_for_2(None, 0, (0, 0), 0)), deployed(&[(2, 100)]));
+        let before = Some(endpoint(&[(1, 100)], &[], 1));
+        assert_eq!(shift(next_for_2(before, 1, (0, 0), 0)), deployed(&[(1, 90), (2, 10)]));
+        let first = Some(endpoint(&[(1, 90), (2, 10)], &[], 2));
+        assert_eq!(shift(next_for_2(first.clone(), 2, (0, 0), 60)), deployed(&[(1, 50), (2, 50)]));
+        assert!(matches!(next_for_2(first, 2, (0, 0), 59), Action::Wait { .. }));
+        let second = Some(endpoint(&[(1, 50), (2, 50)], &[], 2));
+        assert_eq!(shift(next_for_2(second, 2, (0, 0), 60)), deployed(&[(2, 100)]));
+        assert_eq!(next_for_2(Some(endpoint(&[(2, 100)], &[1], 2)), 2, (0, 0), 0), Action::Finish);
+    }
+
+    #[test]
+    fn a_clock_that_went_backwards_only_makes_the_bake_longer() {
+        let canary = Some(endpoint(&[(1, 90), (2, 10)], &[], 2));
+        assert!(matches!(next_for_2(canary, 2, (0, 0), -500), Action::Wait { .. }));
+    }
+
+    #[test]
+    fn errors_count_when_there_are_enough_requests_or_the_bake_is_over() {
+        let at = |stats, seconds| next_for_2(Some(endpoint(&[(1, 90), (2, 10)], &[], 2)), 2, stats, seconds);
+        assert!(matches!(at((19, 19), 10), Action::Wait { .. }));
+        assert!(matches!(at((20, 2), 10), Action::RollBack { .. }));
+        assert!(matches!(at((20, 1), 10), Action::Wait { .. }), "exactly the allowed share is allowed");
+        assert!(matches!(at((1, 1), 60), Action::RollBack { .. }));
+        assert!(matches!(at((0, 0), 60), Action::Shift(_)), "nobody asking is no reason to stop");
+        match at((100, 6), 10) {
+            Action::RollBack { to, reason } => {
+                assert_eq!((to.deployed, to.previous), (deployed(&[(1, 100)]), Vec::new()));
+                assert!(reason.starts_with("6 of 100 predictions failed while it had 10 %"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_came_later_stands() {
+        let succeeded = [
+            // The stable version beside the next one's canary, and one that handed over.
+            (endpoint(&[(2, 90), (3, 10)], &[1], 3), 3),
+            (endpoint(&[(3, 100)], &[1, 2], 3), 3),
+        ];
+        for (endpoint, settled) in succeeded {
+            assert_eq!(next_for_2(Some(endpoint.clone()), settled, (0, 0), 0), Action::Succeeded, "{endpoint:?}");
+        }
+        let ended = [
+            // Its own canary failed; a newer one's runs, succeeded or failed; a person moved the traffic.
+            (endpoint(&[(1, 100)], &[], 2), 2),
+            (endpoint(&[(1, 90), (3, 10)], &[], 3), 3),
+            (endpoint(&[(3, 100)], &[1], 3), 3),
+            (endpoint(&[(1, 100)], &[], 3), 3),
+            (EndpointState { by: "rollback".into(), ..endpoint(&[(1, 100)], &[], 0) }, 2),
+        ];
+        for (endpoint, settled) in ended {
+            let action = next_for_2(Some(endpoint.clone()), settled, (0, 0), 0);
+            assert!(matches!(action, Action::Ended { .. }), "{endpoint:?}: {action:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_serves_by_hand_is_finished_whoever_moved_the_traffic() {
+        let by_hand = EndpointState { by: "promoted by hand".into(), ..endpoint(&[(2, 100)], &[1, 3], 0) };
+        assert_eq!(next_for_2(Some(by_hand), 3, (0, 0), 0), Action::Finish);
+    }
+}

@@ -8,7 +8,7 @@ mod decide;
 mod judge;
 mod traffic;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use millstream_events::{
@@ -70,9 +70,7 @@ impl PromoteModel {
                     let set = self.endpoints.set(&wanted, revision).await?;
                     seen = Seen { endpoint: Some(set), stats: ServingStats::default(), ..seen };
                 }
-                Action::Wait { reason, check_after } => {
-                    return Ok(RolledOut::NotYet(Progress::pending(reason, check_after)));
-                }
+                Action::Wait { reason, check_after } => return Ok(RolledOut::NotYet { reason, check_after }),
                 Action::Finish => return self.finish(candidate).await,
                 Action::RollBack { to, reason } => {
                     tracing::warn!(model = %candidate.model, version = candidate.version, reason, "canary rolled back");
@@ -103,7 +101,7 @@ impl PromoteModel {
         };
         let judged = judged(version, verdict);
         Ok(match self.roll_out(&candidate).await? {
-            RolledOut::NotYet(progress) => progress,
+            RolledOut::NotYet { reason, check_after } => Progress::pending(reason, check_after),
             RolledOut::Fully => Progress::Done(Outcome::ModelPromoted(ModelJudged {
                 endpoint: Some(serving.endpoint.clone()),
                 ..judged
@@ -117,7 +115,10 @@ impl PromoteModel {
 
 /// How far a rollout is.
 enum RolledOut {
-    NotYet(Progress),
+    NotYet {
+        reason: String,
+        check_after: Duration,
+    },
     /// The version has all the traffic, or had it before others came.
     Fully,
     Back(String),

@@ -40,7 +40,7 @@ pub struct TrainModel {
 /// The training's rows, or why they are not there yet.
 enum Data {
     Exported(Vec<ObjectPath>),
-    NotYet(Progress),
+    NotYet { reason: String, check_after: Duration },
 }
 
 impl TrainModel {
@@ -54,12 +54,13 @@ impl TrainModel {
         let table = &command.work.data;
         let (job, export) = decide::data_export(command)?;
         match self.warehouse.ensure_export(&job, &export).await {
-            Ok(JobState::Running) => {
-                Ok(Data::NotYet(Progress::pending(format!("{table} is being exported for it"), CHECK_EXPORT_AFTER)))
-            }
+            Ok(JobState::Running) => Ok(Data::NotYet {
+                reason: format!("{table} is being exported for it"),
+                check_after: CHECK_EXPORT_AFTER,
+            }),
             Ok(JobState::Done(write)) => Ok(Data::Exported(write.files)),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                Ok(Data::NotYet(Progress::pending(format!("waits for {table}"), CHECK_FOR_TABLE_AFTER)))
+                Ok(Data::NotYet { reason: format!("waits for {table}"), check_after: CHECK_FOR_TABLE_AFTER })
             }
             Err(error) => Err(error.into()),
         }
@@ -89,7 +90,7 @@ impl Function for TrainModel {
         let training = &command.work;
         let data = match self.data(command).await? {
             Data::Exported(files) => files,
-            Data::NotYet(progress) => return Ok(progress),
+            Data::NotYet { reason, check_after } => return Ok(Progress::pending(reason, check_after)),
         };
         match self.trainer.ensure(&command.step.job_id(), &decide::training_job(training, data)).await? {
             TrainingState::Running => {
