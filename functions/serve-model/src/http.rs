@@ -20,8 +20,8 @@ use crate::{PredictError, ServedModel, Settings};
 
 pub(crate) const METRICS_ROUTE: &str = "/metrics";
 
-/// Bodies above this are scored on the blocking pool: up to here an answer takes less than a tenth of a millisecond,
-/// and handing it over would cost more than it spares the other connections.
+/// Bodies above this are scored on the blocking pool: up to here an answer takes well under a millisecond, and handing it
+/// over would cost more than it spares the other connections.
 const INLINE_BODY: usize = 4 * 1024;
 
 /// A loaded model and what its server counts.
