@@ -26,9 +26,9 @@ impl Decoder<'_> {
         &mut self.mistakes[last]
     }
 
-    pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) {
+    pub(crate) fn wrong_type(&mut self, node: &Node, expected: &str) -> &mut Diagnostic {
         let kind = node.kind();
-        self.mistake(node.span.clone(), Code::WrongType, format!("{kind} does not fit here")).expected(expected);
+        self.mistake(node.span.clone(), Code::WrongType, format!("{kind} does not fit here")).expected(expected)
     }
 }
 
@@ -182,32 +182,34 @@ pub(crate) fn part_of(source: &str, span: &Range<usize>, text: &str, offset: Opt
 
 /// A list; items that cannot be read are left out.
 #[derive(Debug, Clone)]
-pub(crate) struct List<T>(pub(crate) Vec<T>);
+pub(crate) struct List<T> {
+    pub(crate) items: Vec<T>,
+    /// Whether some of the file's items could not be read.
+    pub(crate) incomplete: bool,
+}
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { items: Vec::new(), incomplete: false }
     }
 }
 
 impl<T: Decode> Decode for List<T> {
     fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
-        match &node.value {
-            Value::List(items) => Some(Self(items.iter().filter_map(|item| T::decode(item, to)).collect())),
-            Value::Null => Some(Self::default()),
-            Value::Scalar(text) => {
-                let hint = format!("write [{text}]");
-                to.wrong_type(node, "a list");
-                if let Some(mistake) = to.mistakes.last_mut() {
-                    mistake.hint(hint);
-                }
-                Some(Self::default())
+        let items = match &node.value {
+            Value::List(items) => items,
+            Value::Null => return Some(Self::default()),
+            Value::Scalar(_) | Value::Map(_) => {
+                let hint = match &node.value {
+                    Value::Scalar(text) => Some(format!("write [{text}]")),
+                    _ => None,
+                };
+                to.wrong_type(node, "a list").hint_if(hint);
+                return Some(Self { incomplete: true, ..Self::default() });
             }
-            Value::Map(_) => {
-                to.wrong_type(node, "a list");
-                Some(Self::default())
-            }
-        }
+        };
+        let read: Vec<T> = items.iter().filter_map(|item| T::decode(item, to)).collect();
+        Some(Self { incomplete: read.len() < items.len(), items: read })
     }
 
     fn absent() -> Option<Self> {

@@ -302,7 +302,7 @@ impl Args {
     /// The arguments as a program gets them.
     pub(crate) fn argv(&self) -> Vec<String> {
         match self {
-            Self::List(items) => items.0.iter().map(|item| item.value.clone()).collect(),
+            Self::List(list) => list.items.iter().map(|item| item.value.clone()).collect(),
             Self::Options(options) => options
                 .entries
                 .iter()

@@ -152,6 +152,9 @@ fn exports_fit(draft: &Draft, project: &Project<'_>, mistakes: &mut Vec<Diagnost
             plain = plain.replace(&format!("{{{name}}}"), name);
         }
         if let Some(start) = plain.find(['{', '}']) {
+            if draft.incomplete {
+                continue; // The source that captures it may be what could not be read.
+            }
             let end = plain[start..].find('}').map_or(plain.len(), |length| start + length + 1);
             let name = plain[start..end].trim_matches(['{', '}']);
             let hint = did_you_mean(name, captures.iter().copied());
@@ -159,7 +162,7 @@ fn exports_fit(draft: &Draft, project: &Project<'_>, mistakes: &mut Vec<Diagnost
                 .mistake(
                     &export.detail,
                     Code::UnknownName,
-                    format!("the runs of this pipeline have no {{{name}}}"),
+                    format!("the runs of this pipeline have no {}", &plain[start..end]),
                     mistakes,
                 )
                 .expected(format!("one of {}", listed(captures.iter().copied())))

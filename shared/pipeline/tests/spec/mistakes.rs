@@ -352,4 +352,12 @@ fn canary_steps_ascend_to_a_hundred() {
             "",
         );
     }
+    told(
+        "  fraud-classifier:\n    endpoint: fraud\n    promote_when: [\"auc_pr >= 0.75\", \"auc_pr >= champion.auc_pr - 0.002\"]\n    canary: {steps: [10, 50, 100], ",
+        "  «fraud-classifier:\n    endpoint: fraud\n    canary: {",
+        Code::MissingField,
+        "the canary of `fraud-classifier` needs `steps`",
+        "percentages such as [10, 50, 100]",
+        "",
+    );
 }

@@ -75,14 +75,14 @@ impl Draft {
             .filter_map(|(key, source)| sources::resolve(key, source, project, &mut to))
             .collect();
         let models: Vec<_> =
-            spec.models.0.iter().filter_map(|model| sql::resolve(model.fields(), project, &mut to)).collect();
+            spec.models.items.iter().filter_map(|model| sql::resolve(model.fields(), project, &mut to)).collect();
         let trainings: Vec<_> = spec
             .training
             .entries
             .iter()
             .filter_map(|(key, training)| {
                 let serving = spec.serving.entries.iter().find(|(served, _)| served.text == key.text);
-                training::resolve(key, training, serving.map(|(_, serving)| serving), project, &mut to)
+                training::resolve(key, training, serving, project, &mut to)
             })
             .collect();
         let exports = spec.exports.entries.iter().filter_map(|(key, export)| {
@@ -97,9 +97,12 @@ impl Draft {
             })
         });
         let exports = exports.collect();
-        let incomplete = [spec.sources.incomplete, spec.training.incomplete].contains(&true)
+        let incomplete = spec.sources.incomplete
+            || spec.models.incomplete
+            || spec.external_tables.incomplete
+            || spec.training.incomplete
             || sources.len() < spec.sources.entries.len()
-            || models.len() < spec.models.0.len()
+            || models.len() < spec.models.items.len()
             || trainings.len() < spec.training.entries.len();
         Self {
             file: file.clone(),
@@ -109,7 +112,7 @@ impl Draft {
             message: spec.message.as_ref().map(|topic| topic.value.0.clone()),
             sources,
             models,
-            external_tables: spec.external_tables.0.clone(),
+            external_tables: spec.external_tables.items.clone(),
             exports,
             trainings,
             served: spec.serving.entries.iter().map(|(key, _)| key.clone()).collect(),

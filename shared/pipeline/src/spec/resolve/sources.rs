@@ -29,17 +29,18 @@ pub(super) fn resolve(
     let before = to.mistakes.len();
     let trigger = trigger(key, spec, to);
     let columns = columns(key, spec, to);
-    let expect = expectations(&spec.expect.0, &columns, to.mistakes.len() == before, project, to);
+    // A column that could not be read is not in the list: better silent about it than wrong.
+    let columns_are_known = to.mistakes.len() == before && !spec.columns.incomplete;
+    let expect = expectations(&spec.expect.items, &columns, columns_are_known, project, to);
     let is_messages = matches!(spec.message, Given::Read(_));
     let options = options(spec.file.as_ref(), is_messages, to);
     let table = TableSpec {
         write: spec.write.as_ref(),
         partition_by: spec.partition_by.as_ref(),
-        cluster_by: &spec.cluster_by.0,
+        cluster_by: &spec.cluster_by.items,
         description: spec.description.as_ref(),
     };
-    // A column whose type could not be read is not in the list: better silent than wrong.
-    let known = (!columns.is_empty() && !spec.columns.incomplete).then_some(columns.as_slice());
+    let known = columns_are_known.then_some(columns.as_slice());
     let (write, layout) = tables::resolve(&table, known, to);
     let (upload, topic) = trigger?;
     named.then(|| Placed {
@@ -152,7 +153,7 @@ fn options(file: Option<&FileSpec>, is_messages: bool, to: &mut Decoder<'_>) -> 
         format: if is_messages { Some(FileFormat::JsonLines) } else { format.map(|at| at.value) },
         delimiter: file.and_then(|file| file.delimiter.as_ref()).map(|at| at.value.0),
         null_values: file
-            .map(|file| file.null_values.0.iter().map(|at| at.value.clone()).collect())
+            .map(|file| file.null_values.items.iter().map(|at| at.value.clone()).collect())
             .unwrap_or_default(),
         no_header: file.and_then(|file| file.no_header.as_ref()).is_some_and(|at| at.value),
     }

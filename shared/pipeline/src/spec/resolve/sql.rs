@@ -19,23 +19,23 @@ use crate::{
 };
 
 pub(super) fn resolve(spec: &ModelFields, project: &Project<'_>, to: &mut Decoder<'_>) -> Option<DraftModel> {
-    let table = table(spec, to);
     let tables = TableSpec {
         write: spec.write.as_ref(),
         partition_by: spec.partition_by.as_ref(),
-        cluster_by: &spec.cluster_by.0,
+        cluster_by: &spec.cluster_by.items,
         description: spec.description.as_ref(),
     };
     let (write, layout) = tables::resolve(&tables, None, to);
-    for at in &spec.expect.0 {
+    for at in &spec.expect.items {
         if let Err(problem) = condition(&at.value, project) {
             let place = part_of(to.source.inner(), &at.span, &at.value, problem.offset);
             to.mistake(place, Code::Expectation, problem.message).hint_if(problem.hint);
         }
     }
     let sql = read(&spec.sql, project, to)?;
+    let table = table(spec, to);
     let select = select(&sql, project, to.mistakes)?;
-    let expect = spec.expect.0.iter().map(|at| at.value.clone()).collect();
+    let expect = spec.expect.items.iter().map(|at| at.value.clone()).collect();
     Some(DraftModel {
         model: SqlModel { table: table?, select, write, layout, expect },
         place: spec.sql.span.clone(),

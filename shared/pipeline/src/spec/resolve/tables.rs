@@ -51,7 +51,7 @@ pub(super) fn resolve(
         }
     }
 
-    let inside = fields.map_or(&[][..], |fields| &fields.cluster_by.0);
+    let inside = fields.map_or(&[][..], |fields| &fields.cluster_by.items);
     if let (Some(_), Some(inside)) = (spec.cluster_by.first(), inside.first()) {
         to.mistake(inside.span.clone(), Code::Conflict, "`cluster_by` stands beside `write` and within it")
             .hint("keep one of them");
@@ -79,7 +79,7 @@ fn write_mode(write: Option<&WriteSpec>, columns: Option<&[Column]>, to: &mut De
         Some(WriteSpec::Short(mode)) => (Some(mode), None),
         Some(WriteSpec::Long(fields)) => (fields.mode.as_ref(), Some(fields)),
     };
-    let key = fields.map_or(&[][..], |fields| &fields.key.0);
+    let key = fields.map_or(&[][..], |fields| &fields.key.items);
     let name = match mode.map(|mode| mode.value) {
         Some(Mode::Merge) => {
             if let (Some(mode), true) = (mode, key.is_empty()) {

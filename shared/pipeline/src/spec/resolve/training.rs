@@ -28,17 +28,17 @@ const DEFAULT_MAX_ERROR_RATE: f64 = 0.05;
 pub(super) fn resolve(
     key: &Key,
     spec: &TrainingSpec,
-    serving: Option<&ServingSpec>,
+    serving: Option<&(Key, ServingSpec)>,
     project: &Project<'_>,
     to: &mut Decoder<'_>,
 ) -> Option<Placed<Training>> {
     let model = At::<ModelName>::read(&key.text, &key.span, to);
     let program = program(key, spec, project, to);
     let env = environment(spec, to);
-    let serving = serving.map(|serving| Serving {
+    let serving = serving.map(|(served, serving)| Serving {
         endpoint: serving.endpoint.value.clone(),
-        promote_when: serving.promote_when.0.iter().map(|gate| gate.value.0.clone()).collect(),
-        canary: serving.canary.as_ref().map(|canary| canary_of(canary, to)),
+        promote_when: serving.promote_when.items.iter().map(|gate| gate.value.0.clone()).collect(),
+        canary: serving.canary.as_ref().map(|canary| canary_of(served, canary, to)),
     });
     let (program, args) = (program?, spec.args.as_ref().map(Args::argv).unwrap_or_default());
     let default_format = if program == Program::Tabular { DataFormat::Parquet } else { DataFormat::Csv };
@@ -71,15 +71,15 @@ fn program(key: &Key, spec: &TrainingSpec, project: &Project<'_>, to: &mut Decod
             Some(Program::Tabular)
         }
         (Given::Absent, Given::Read(command)) => {
-            if command.0.is_empty() {
+            if command.items.is_empty() && !command.incomplete {
                 to.mistake(key.span.clone(), Code::MissingField, format!("the command of `{}` is empty", key.text))
                     .expected("a program and its arguments, such as [python3, train.py]");
                 return None;
             }
-            for script in command.0.iter().filter(|at| is_script(&at.value)) {
+            for script in command.items.iter().filter(|at| is_script(&at.value)) {
                 missing_script(script, project, to);
             }
-            Some(Program::Command(command.0.iter().map(|at| at.value.clone()).collect()))
+            Some(Program::Command(command.items.iter().map(|at| at.value.clone()).collect()))
         }
         (Given::Absent, Given::Absent) => {
             to.mistake(key.span.clone(), Code::MissingField, format!("the training `{}` needs a program", key.text))
@@ -143,10 +143,15 @@ fn environment(spec: &TrainingSpec, to: &mut Decoder<'_>) -> BTreeMap<String, St
     spec.env.entries.iter().map(|(key, value)| (key.text.clone(), value.value.clone())).collect()
 }
 
-fn canary_of(spec: &CanarySpec, to: &mut Decoder<'_>) -> Canary {
-    let steps: Vec<u8> = spec.steps.0.iter().map(|step| step.value.0).collect();
-    let descends = spec.steps.0.windows(2).find(|pair| pair[0].value.0 >= pair[1].value.0).map(|pair| &pair[1]);
-    let misplaced = descends.or_else(|| spec.steps.0.last().filter(|last| last.value.0 != 100));
+fn canary_of(served: &Key, spec: &CanarySpec, to: &mut Decoder<'_>) -> Canary {
+    let steps: Vec<u8> = spec.steps.items.iter().map(|step| step.value.0).collect();
+    if steps.is_empty() && !spec.steps.incomplete {
+        to.mistake(served.span.clone(), Code::MissingField, format!("the canary of `{}` needs `steps`", served.text))
+            .expected("percentages such as [10, 50, 100]");
+    }
+    let descends = spec.steps.items.windows(2).find(|pair| pair[0].value.0 >= pair[1].value.0).map(|pair| &pair[1]);
+    let misplaced =
+        descends.or_else(|| spec.steps.items.last().filter(|last| last.value.0 != 100 && !spec.steps.incomplete));
     if let Some(step) = misplaced {
         to.mistake(step.span.clone(), Code::InvalidValue, "canary steps ascend, and the last is 100")
             .expected("percentages such as [10, 50, 100]");
