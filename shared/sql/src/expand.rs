@@ -32,6 +32,9 @@ impl Expansion<'_> {
             match self.marked_name(at) {
                 None => {
                     text.push_str(token.text);
+                    if self.starts_integer_arithmetic(at) {
+                        text.push_str("::BIGINT");
+                    }
                     at += 1;
                 }
                 Some(name) => {
@@ -48,6 +51,17 @@ impl Expansion<'_> {
             }
         }
         Ok(text)
+    }
+
+    /// Whether this is an integer literal combined with another: an INT64 in BigQuery, 32 bits in DuckDB.
+    fn starts_integer_arithmetic(&self, at: usize) -> bool {
+        let is_integer = |at: usize| {
+            self.tokens
+                .get(at)
+                .is_some_and(|token| token.kind == Kind::Number && token.text.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let operator = self.tokens.get(at + 1).is_some_and(|token| matches!(token.text, "+" | "-" | "*"));
+        operator && is_integer(at) && is_integer(at + 2)
     }
 
     fn marked_name(&self, at: usize) -> Option<String> {
@@ -85,7 +99,7 @@ fn call(name: &str, arguments: &[String]) -> Result<String, SqlError> {
     let becomes = match (name, arguments.as_slice()) {
         ("SAFE", [inner]) => Ok(format!("TRY({inner})")),
         (_, [value]) if name.starts_with("EXTRACT_") => functions::extract(&name["EXTRACT_".len()..], value),
-        _ => match functions::rule(name) {
+        _ => match functions::marked_rule(name) {
             Some(rule) => functions::apply(name, rule, &arguments),
             None => Err("has no translation".to_owned()),
         },

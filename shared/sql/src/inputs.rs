@@ -18,6 +18,8 @@ use crate::error::{SqlError, byte_offset};
 pub(crate) struct Inputs {
     /// The tables, and under each the projects named with it.
     pub(crate) tables: BTreeMap<TableName, Vec<String>>,
+    /// Paths in FROM that are arrays of a row, such as `orders.items`.
+    pub(crate) arrays: Vec<String>,
 }
 
 /// Names visible at one place of the statement, in lower case: BigQuery compares aliases without regard to case.
@@ -118,7 +120,10 @@ impl Walk<'_> {
         }
         match written.as_slice() {
             [name] if Scope::knows(&scope.ctes, name) => Ok(()),
-            [first, ..] if written.len() > 1 && Scope::knows(&scope.aliases, first) => Ok(()),
+            [first, ..] if written.len() > 1 && Scope::knows(&scope.aliases, first) => {
+                self.inputs.arrays.push(written.join("."));
+                Ok(())
+            }
             [name] => {
                 let close = scope.ctes.iter().find(|cte| strsim::damerau_levenshtein(cte, name) <= 2);
                 let hint = match close {

@@ -1,9 +1,8 @@
 //! Aggregates and window functions.
 //!
-//! Their arguments' text may carry `DISTINCT`, `IGNORE NULLS`, `ORDER BY` and `LIMIT`.
+//! The clauses inside an aggregate's parentheses are marked as arguments: see `mark`.
 
 use super::{Family, Rule};
-use crate::lex::{self, Lexis, Token};
 use Rule::{Built, Refused, Renamed, Same, Template};
 
 pub(super) const FUNCTIONS: Family = &[
@@ -20,7 +19,8 @@ pub(super) const FUNCTIONS: Family = &[
     ("BIT_XOR", Renamed("bit_xor")),
     ("CORR", Renamed("corr")),
     ("COUNT", Same),
-    ("COUNTIF", Renamed("count_if")),
+    // DuckDB's count_if of only NULLs is NULL.
+    ("COUNTIF", Template(&[(1, "count(CASE WHEN {0} THEN 1 END)")])),
     ("COVAR_POP", Renamed("covar_pop")),
     ("COVAR_SAMP", Renamed("covar_samp")),
     ("CUME_DIST", Same),
@@ -64,107 +64,62 @@ fn approx_quantiles(arguments: &[&str]) -> Result<String, String> {
     Ok(format!("quantile_disc({value}, [{}])", points.join(", ")))
 }
 
-/// An aggregate's arguments, taken apart.
+/// The arguments of `ARRAY_AGG` or `STRING_AGG`. Its clauses come as arguments of their own: `ORDER BY x`, `LIMIT n`.
 struct Parts<'a> {
-    distinct: bool,
-    /// The value aggregated.
+    distinct: &'static str,
     value: &'a str,
-    /// A second argument.
     second: Option<&'a str>,
     ignore_nulls: bool,
-    /// From `ORDER BY` on, up to `LIMIT`.
     order: String,
     limit: Option<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    /// Commas of ORDER BY split the text too: what comes after it is put together again.
-    fn of(arguments: &'a [&'a str]) -> Result<Self, String> {
+    fn of(arguments: &[&'a str]) -> Result<Self, String> {
         let mut parts =
-            Self { distinct: false, value: "", second: None, ignore_nulls: false, order: String::new(), limit: None };
-        for (index, argument) in arguments.iter().enumerate() {
-            let tokens = lex::tokens(argument, Lexis::DuckDb).map_err(|error| error.message)?;
-            let clause = |first: &str, second: &str| clause(&tokens, first, second);
-            let order = clause("ORDER", "BY");
-            let limit = clause("LIMIT", "");
-            let nulls = clause("IGNORE", "NULLS");
-            if clause("HAVING", "").is_some() {
-                return Err("with HAVING MAX or MIN has no translation: use MAX_BY or MIN_BY".into());
-            }
-            let value_end = [order, limit, nulls].into_iter().flatten().min().unwrap_or(argument.len());
-            parts.ignore_nulls |= nulls.is_some();
-            if let Some(limit) = limit {
-                parts.limit = Some(argument[limit + "LIMIT".len()..].trim());
-            }
-            if !parts.order.is_empty() {
-                parts.order.push_str(", ");
-                parts.order.push_str(argument[..limit.unwrap_or(argument.len())].trim());
-                continue;
-            }
-            if let Some(order) = order {
-                parts.order = format!(" {}", argument[order..limit.unwrap_or(argument.len())].trim());
-            }
-            let value = argument[..value_end].trim();
-            match index {
-                0 => {
-                    parts.distinct = tokens.first().is_some_and(|token| token.is_word("DISTINCT"));
-                    parts.value = if parts.distinct { value["DISTINCT".len()..].trim() } else { value };
-                }
-                1 => parts.second = Some(value),
-                _ => return Err("has too many arguments".into()),
+            Self { distinct: "", value: "", second: None, ignore_nulls: false, order: String::new(), limit: None };
+        let mut values = Vec::new();
+        for argument in arguments {
+            if let Some(key) = argument.strip_prefix("ORDER BY ") {
+                parts.order.push_str(if parts.order.is_empty() { " ORDER BY " } else { ", " });
+                parts.order.push_str(key);
+            } else if let Some(limit) = argument.strip_prefix("LIMIT ") {
+                parts.limit = Some(limit);
+            } else if *argument == "IGNORE NULLS" {
+                parts.ignore_nulls = true;
+            } else {
+                values.push(*argument);
             }
         }
-        Ok(parts)
+        let (first, rest) = values.split_first().ok_or("needs a value")?;
+        parts.value = first.strip_prefix("DISTINCT ").unwrap_or(first);
+        parts.distinct = if parts.value.len() < first.len() { "DISTINCT " } else { "" };
+        parts.second = rest.first().copied();
+        if rest.len() > 1 { Err("has too many arguments".into()) } else { Ok(parts) }
     }
 
-    fn limited(&self, list: String) -> String {
+    /// The values as a list: a list counts NULLs unless they are left out.
+    fn list(&self, without_nulls: bool) -> String {
+        let Self { distinct, value, order, .. } = self;
+        let filter = if without_nulls { format!(" FILTER (WHERE ({value}) IS NOT NULL)") } else { String::new() };
+        let list = format!("list({distinct}{value}{order}){filter}");
         match self.limit {
             Some(limit) => format!("({list})[1:{limit}]"),
             None => list,
         }
     }
-
-    fn distinct(&self) -> &'static str {
-        if self.distinct { "DISTINCT " } else { "" }
-    }
-}
-
-/// Where a clause of two keywords starts, outside parentheses.
-fn clause(tokens: &[Token<'_>], first: &str, second: &str) -> Option<usize> {
-    let mut depth = 0_i32;
-    for (index, token) in tokens.iter().enumerate() {
-        match token.text {
-            "(" | "[" | "{" => depth += 1,
-            ")" | "]" | "}" => depth -= 1,
-            _ => {}
-        }
-        let follows = second.is_empty() || tokens.get(index + 1).is_some_and(|next| next.is_word(second));
-        if depth == 0 && token.is_word(first) && follows {
-            return Some(token.offset);
-        }
-    }
-    None
 }
 
 fn array_agg(arguments: &[&str]) -> Result<String, String> {
     let parts = Parts::of(arguments)?;
-    let filter =
-        if parts.ignore_nulls { format!(" FILTER (WHERE ({}) IS NOT NULL)", parts.value) } else { String::new() };
-    Ok(parts.limited(format!("list({}{}{}){filter}", parts.distinct(), parts.value, parts.order)))
+    Ok(parts.list(parts.ignore_nulls))
 }
 
 fn string_agg(arguments: &[&str]) -> Result<String, String> {
     let parts = Parts::of(arguments)?;
     let separator = parts.second.unwrap_or("','");
-    if parts.limit.is_none() {
-        return Ok(format!("string_agg({}{}, {separator}{})", parts.distinct(), parts.value, parts.order));
+    if parts.limit.is_some() {
+        return Ok(format!("array_to_string({}, {separator})", parts.list(true)));
     }
-    let list = format!(
-        "list({}{}{}) FILTER (WHERE ({}) IS NOT NULL)",
-        parts.distinct(),
-        parts.value,
-        parts.order,
-        parts.value
-    );
-    Ok(format!("array_to_string({}, {separator})", parts.limited(list)))
+    Ok(format!("string_agg({}{}, {separator}{})", parts.distinct, parts.value, parts.order))
 }

@@ -34,13 +34,7 @@ pub(super) const FUNCTIONS: Family = &[
     ("FORMAT_DATE", Built(|arguments| formatted("DATE", arguments))),
     ("FORMAT_DATETIME", Built(|arguments| formatted("TIMESTAMP", arguments))),
     ("FORMAT_TIMESTAMP", Built(|arguments| formatted("TIMESTAMPTZ", arguments))),
-    (
-        "GENERATE_DATE_ARRAY",
-        Template(&[
-            (2, "CAST(generate_series(CAST({0} AS TIMESTAMP), CAST({1} AS TIMESTAMP), INTERVAL 1 DAY) AS DATE[])"),
-            (3, "CAST(generate_series(CAST({0} AS TIMESTAMP), CAST({1} AS TIMESTAMP), {2}) AS DATE[])"),
-        ]),
-    ),
+    ("GENERATE_DATE_ARRAY", Built(date_array)),
     (
         "GENERATE_TIMESTAMP_ARRAY",
         Template(&[(3, "generate_series(CAST({0} AS TIMESTAMPTZ), CAST({1} AS TIMESTAMPTZ), {2})")]),
@@ -53,7 +47,7 @@ pub(super) const FUNCTIONS: Family = &[
     (
         "TIME",
         Template(&[
-            (1, "CAST({0} AS TIME)"),
+            (1, "CAST(CAST({0} AS TIMESTAMP) AS TIME)"),
             (2, "CAST({0} AT TIME ZONE {1} AS TIME)"),
             (3, "make_time({0}, {1}, {2})"),
         ]),
@@ -120,9 +114,9 @@ fn boundaries(kind: &str, arguments: &[&str]) -> Result<String, String> {
     Ok(match Part::of(part)? {
         Part::Plain(part) => format!("date_diff('{part}', {start}, {end})"),
         // DuckDB's weeks start on Monday: shifting both days so that theirs does too keeps the boundaries between them.
-        Part::Week(0) => format!("date_diff('week', {start}, {end})"),
         Part::Week(days) => {
-            format!("date_diff('week', {start} - INTERVAL {days} DAY, {end} - INTERVAL {days} DAY)")
+            let week = |day: &str| format!("date_trunc('week', {day} - INTERVAL {days} DAY)");
+            format!("(date_diff('day', {}, {}) // 7)", week(&start), week(&end))
         }
         Part::IsoYear => format!("(isoyear({end}) - isoyear({start}))"),
     })
@@ -148,17 +142,43 @@ fn truncated(kind: &str, arguments: &[&str]) -> Result<String, String> {
     // A literal is text until something gives it a type; every other value brings its own.
     let value = if value.starts_with('\'') { format!("CAST({value} AS {kind})") } else { format!("({value})") };
     let local = zone.map_or_else(|| value.clone(), |zone| format!("({value} AT TIME ZONE {zone})"));
+    // A bucket keeps its value's type, where date_trunc would make a TIMESTAMP of a DATE.
+    let bucket = |width: &str| format!("time_bucket(INTERVAL {width}, {local})");
     let start = match Part::of(part)? {
-        Part::Plain(part) => format!("date_trunc('{part}', {local})"),
-        Part::Week(0) => format!("date_trunc('week', {local})"),
-        // A bucket keeps its value's type, where subtracting days from a DATE would make a TIMESTAMP of it.
+        Part::Plain(part) => match part.as_str() {
+            "day" => bucket("1 DAY"),
+            "month" => bucket("1 MONTH"),
+            "quarter" => bucket("3 MONTH"),
+            "year" => bucket("12 MONTH"),
+            _ => format!("date_trunc('{part}', {local})"),
+        },
         Part::Week(days) => format!("time_bucket(INTERVAL 7 DAY, {local}, INTERVAL {days} DAY)"),
+        Part::IsoYear if kind == "DATE" => format!("CAST(date_trunc('isoyear', {local}) AS DATE)"),
         Part::IsoYear => format!("date_trunc('isoyear', {local})"),
     };
     Ok(match zone {
         Some(zone) => format!("({start} AT TIME ZONE {zone})"),
         None => start,
     })
+}
+
+/// Every step is counted from the first day: stepping by months from day to day would lose the 31st after a February.
+fn date_array(arguments: &[&str]) -> Result<String, String> {
+    let (first, last, step) = match arguments {
+        [first, last] => (first, last, "INTERVAL 1 DAY"),
+        [first, last, step] => (first, last, *step),
+        _ => return Err("takes a first day, a last day and an INTERVAL".into()),
+    };
+    let (first, last) = (format!("CAST({first} AS DATE)"), format!("CAST({last} AS DATE)"));
+    let longest = ["MONTH", "QUARTER", "YEAR"].iter().any(|unit| step.to_uppercase().contains(unit));
+    let count = format!("abs(date_diff('{}', {first}, {last}))", if longest { "month" } else { "day" });
+    let days =
+        format!("list_transform(generate_series(0, {count}), lambda step: CAST({first} + step * ({step}) AS DATE))");
+    let within =
+        format!("list_filter({days}, lambda day: day BETWEEN least({first}, {last}) AND greatest({first}, {last}))");
+    Ok(format!(
+        "CASE WHEN {first} = {last} OR ({first} + ({step}) > {first}) = ({last} > {first}) THEN {within} ELSE [] END"
+    ))
 }
 
 fn time_trunc(arguments: &[&str]) -> Result<String, String> {
@@ -231,7 +251,7 @@ fn parse_timestamp(arguments: &[&str]) -> Result<String, String> {
 pub(super) fn extracted(part: &str, value: &str) -> Result<String, String> {
     Ok(match part {
         "DATE" => format!("CAST({value} AS DATE)"),
-        "TIME" => format!("CAST({value} AS TIME)"),
+        "TIME" => format!("CAST(CAST({value} AS TIMESTAMP) AS TIME)"),
         // BigQuery counts Sunday as 1, DuckDB as 0.
         "DAYOFWEEK" => format!("(extract(dow FROM {value}) + 1)"),
         "DAYOFYEAR" => format!("extract(doy FROM {value})"),

@@ -53,7 +53,12 @@ fn path(arguments: &[&str], suffix: &str) -> Result<String, String> {
 
 fn json(function: &str, arguments: &[&str], suffix: &str) -> Result<String, String> {
     let document = arguments.first().ok_or("needs a JSON document")?;
-    Ok(format!("{function}({document}, {})", path(arguments, suffix)?))
+    let found = format!("{function}({document}, {})", path(arguments, suffix)?);
+    if suffix.is_empty() {
+        return Ok(found);
+    }
+    // What is not an array has no elements to list: NULL, where DuckDB gives an empty list.
+    Ok(format!("CASE WHEN json_type({document}, {}) = 'ARRAY' THEN {found} END", path(arguments, "")?))
 }
 
 /// An object or an array has no scalar value: NULL, where DuckDB's extraction would give its text.

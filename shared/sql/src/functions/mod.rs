@@ -4,6 +4,7 @@
 //! run. Each table holds one family; every entry is exercised by a statement in `tests/statements`.
 
 mod aggregates;
+mod casts;
 mod dates;
 mod formats;
 mod json;
@@ -34,6 +35,11 @@ const FAMILIES: [Family; 5] =
 /// The rule for a function, by its name in upper case.
 pub(crate) fn rule(name: &str) -> Option<Rule> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|(known, _)| *known == name).map(|(_, rule)| *rule)
+}
+
+/// The rule for a marked call: a function, or syntax that marking made a call of.
+pub(crate) fn marked_rule(name: &str) -> Option<Rule> {
+    rule(name).or_else(|| casts::SYNTAX.iter().find(|(known, _)| *known == name).map(|(_, rule)| *rule))
 }
 
 /// The known function whose name is closest, when one is close.
