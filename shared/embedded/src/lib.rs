@@ -5,3 +5,4 @@ mod blocking;
 pub mod models;
 pub mod objects;
 pub mod trainer;
+pub mod warehouse;

@@ -58,8 +58,12 @@ pub fn expression_to_duckdb(expression: &str) -> Result<String, SqlError> {
     let shifted = |error: SqlError| SqlError { offset: error.offset.map(|at| at.saturating_sub(START.len())), ..error };
     let no_expression = || SqlError::new(format!("{expression:?} is not one expression over a row's columns"));
     // Its own parentheses must be paired, so that the ones around it stay a pair.
+    let tokens = lex::tokens(expression, Lexis::BigQuery)?;
+    if tokens.is_empty() {
+        return Err(no_expression());
+    }
     let mut depth = 0_i32;
-    for token in lex::tokens(expression, Lexis::BigQuery)? {
+    for token in tokens {
         match token.text {
             "(" => depth += 1,
             ")" => depth -= 1,

@@ -84,15 +84,16 @@ impl Walk<'_> {
     }
 
     fn select(&mut self, select: &Select, outer: &Scope) -> Result<(), SqlError> {
-        let mut scope = self.with(select.with.as_ref(), outer)?;
-        let mut walked: Vec<*const Expression> = cte_bodies(select.with.as_ref()).map(std::ptr::from_ref).collect();
+        let outside = self.with(select.with.as_ref(), outer)?;
+        let mut scope = outside.clone();
         let sources = select.from.iter().flat_map(|from| &from.expressions).chain(select.joins.iter().map(joined));
         for source in sources {
-            self.expression(source, &scope)?;
+            // A subquery in FROM does not see the items beside it, an array of theirs does.
+            let seen = if is_subquery(source) { &outside } else { &scope };
+            self.expression(source, seen)?;
             scope.aliases.extend(visible_names(source));
-            walked.push(std::ptr::from_ref(source));
         }
-        // `Select` is a struct: only as an expression does it list its children.
+        // The rest of it sees every alias. Only as an expression does a `Select` list its children.
         let whole =
             Expression::Select(Box::new(Select { with: None, from: None, joins: Vec::new(), ..select.clone() }));
         whole.children().into_iter().try_for_each(|child| self.expression(child, &scope))?;
@@ -151,6 +152,14 @@ fn cte_bodies(with: Option<&With>) -> impl Iterator<Item = &Expression> {
 
 fn joined(join: &Join) -> &Expression {
     &join.this
+}
+
+fn is_subquery(source: &Expression) -> bool {
+    match source {
+        Expression::Subquery(_) => true,
+        Expression::Alias(alias) => is_subquery(&alias.this),
+        _ => false,
+    }
 }
 
 /// The names by which the rest of the query can speak of a FROM item.

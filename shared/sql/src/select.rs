@@ -104,6 +104,15 @@ fn one_select(tokens: &[Token<'_>]) -> Result<(), SqlError> {
     if let Some(semicolon) = tokens.iter().find(|token| token.is_symbol(";")) {
         return Err(SqlError::at(semicolon.offset, "there is a second statement after this semicolon").hint(HINT));
     }
+    let sampled = tokens.windows(2).find(|pair| {
+        (pair[0].is_word("TABLESAMPLE") && pair[1].is_word("SYSTEM"))
+            || (pair[0].is_word("FOR") && pair[1].is_word("SYSTEM_TIME"))
+    });
+    if let Some([first, second]) = sampled {
+        let clause = if first.is_word("FOR") { second } else { first }.text.to_uppercase();
+        return Err(SqlError::at(first.offset, format!("{clause} cannot be used in a model"))
+            .hint("a model must give the same rows each time it runs"));
+    }
     if let Some(parameter) = tokens.iter().find(|token| token.text.starts_with('@') || token.is_symbol("?")) {
         return Err(SqlError::at(
             parameter.offset,

@@ -38,7 +38,9 @@ pub(super) fn prepare(connection: &Connection) -> PortResult<()> {
 /// The result of a job that is done.
 pub(super) fn known_job<T: DeserializeOwned>(connection: &Connection, job: &str, kind: &str) -> PortResult<Option<T>> {
     let known: Option<(String, String)> = connection
-        .query_row("SELECT kind, result FROM _millstream.jobs WHERE job = ?", [job], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT kind, result FROM _millstream.jobs WHERE job = ?", [job], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()
         .mapped("look up a job")?;
     match known {
@@ -56,7 +58,9 @@ pub(super) fn known_job<T: DeserializeOwned>(connection: &Connection, job: &str,
 pub(super) fn remember_job<T: Serialize>(connection: &Connection, job: &str, kind: &str, result: &T) -> PortResult<()> {
     let result = serde_json::to_string(result)
         .map_err(|error| PortError::internal("a job's result cannot be written").caused_by(error))?;
-    connection.execute("INSERT INTO _millstream.jobs VALUES (?, ?, ?)", params![job, kind, result]).mapped("remember a job")?;
+    connection
+        .execute("INSERT INTO _millstream.jobs VALUES (?, ?, ?)", params![job, kind, result])
+        .mapped("remember a job")?;
     Ok(())
 }
 
@@ -75,11 +79,14 @@ pub(super) fn entry(connection: &Connection, table: &TableName) -> PortResult<Op
         )
         .optional()
         .mapped("look up a table")?;
-    found.map(|(columns, version, sequence)| Ok(Entry { columns: columns_of(&columns)?, version, sequence })).transpose()
+    found
+        .map(|(columns, version, sequence)| Ok(Entry { columns: columns_of(&columns)?, version, sequence }))
+        .transpose()
 }
 
 fn columns_of(json: &str) -> PortResult<Vec<Column>> {
-    serde_json::from_str(json).map_err(|error| PortError::internal("a table's columns are not readable").caused_by(error))
+    serde_json::from_str(json)
+        .map_err(|error| PortError::internal("a table's columns are not readable").caused_by(error))
 }
 
 /// Notes a write under the next commit number, which it gives.
@@ -104,7 +111,10 @@ pub(super) fn note_write(
 /// Checks that a table of this name may be made. DuckDB does not tell names apart by case, BigQuery does.
 pub(super) fn check_name(connection: &Connection, table: &TableName) -> PortResult<()> {
     if RESERVED.contains(&table.dataset().to_ascii_lowercase().as_str()) {
-        return Err(PortError::invalid(format!("the dataset {} is the warehouse's own; use another name", table.dataset())));
+        return Err(PortError::invalid(format!(
+            "the dataset {} is the warehouse's own; use another name",
+            table.dataset()
+        )));
     }
     let other: Option<String> = connection
         .query_row(

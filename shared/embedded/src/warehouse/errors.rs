@@ -41,7 +41,10 @@ fn kind(message: &str) -> ErrorKind {
 
 /// The first paragraph, without DuckDB's candidate lists and pictures of the statement.
 fn readable(message: &str) -> String {
-    let end = ["\n\nLINE ", "\nLINE ", "\n\tCandidate functions", "\n\nHint"].iter().filter_map(|mark| message.find(mark)).min();
+    let end = ["\n\nLINE ", "\nLINE ", "\n\tCandidate functions", "\n\nHint"]
+        .iter()
+        .filter_map(|mark| message.find(mark))
+        .min();
     message[..end.unwrap_or(message.len())].trim().to_owned()
 }
 

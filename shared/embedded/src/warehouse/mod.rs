@@ -30,7 +30,8 @@ use millstream_events::{
     work::{LoadTable, TransformTable},
 };
 use millstream_ports::{
-    ExportJob, ExportWrite, JobState, ObjectStore, PortError, PortResult, QueryAnswer, TableFacts, TableWrite, Warehouse,
+    ExportJob, ExportWrite, JobState, ObjectStore, PortError, PortResult, QueryAnswer, TableFacts, TableWrite,
+    Warehouse,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -51,8 +52,10 @@ pub struct WarehouseSettings {
 /// Tables and SQL in one DuckDB file, over batches and exports in an object store.
 #[derive(Debug, Clone)]
 pub struct DuckDbWarehouse {
-    /// Taken by one job at a time, and only to make reading connections otherwise.
+    /// Taken by one job at a time, from its first statement to its commit.
     writer: Arc<Mutex<Connection>>,
+    /// Where every reader's connection is cloned from.
+    reader: Arc<Mutex<Connection>>,
     /// An export's upload is awaited, so its turn is taken with a lock that may be held meanwhile.
     exports: Arc<tokio::sync::Mutex<()>>,
     store: Arc<dyn ObjectStore>,
@@ -74,9 +77,8 @@ impl DuckDbWarehouse {
 
     /// A warehouse that is gone with the process, for tests.
     pub fn in_memory(store: Arc<dyn ObjectStore>, settings: &WarehouseSettings) -> PortResult<Self> {
-        let connection = config(settings)
-            .and_then(Connection::open_in_memory_with_flags)
-            .mapped("open a warehouse in memory")?;
+        let connection =
+            config(settings).and_then(Connection::open_in_memory_with_flags).mapped("open a warehouse in memory")?;
         Self::over(connection, store, settings)
     }
 
@@ -88,7 +90,9 @@ impl DuckDbWarehouse {
             .and_then(|()| std::fs::create_dir_all(scratch))
             .map_err(|error| PortError::internal(format!("cannot empty {}", scratch.display())).caused_by(error))?;
         catalog::prepare(&connection)?;
+        let reader = connection.try_clone().mapped("open a connection")?;
         Ok(Self {
+            reader: Arc::new(Mutex::new(reader)),
             writer: Arc::new(Mutex::new(connection)),
             exports: Arc::default(),
             store,
@@ -124,10 +128,13 @@ impl DuckDbWarehouse {
         T: Send + 'static,
         F: FnOnce(&Connection) -> PortResult<T> + Send + 'static,
     {
-        let writer = Arc::clone(&self.writer);
+        let reader = Arc::clone(&self.reader);
         blocking(move || {
-            let connection = writer.lock().unwrap_or_else(PoisonError::into_inner).try_clone().mapped("open a connection")?;
-            work(&connection)
+            let connection = reader.lock().unwrap_or_else(PoisonError::into_inner).try_clone();
+            let mut connection = connection.mapped("open a connection")?;
+            // One snapshot for all of it.
+            let transaction = connection.transaction().mapped("begin a transaction")?;
+            work(&transaction)
         })
         .await
     }

@@ -34,9 +34,13 @@ pub(super) fn to_duckdb(kind: &ColumnType) -> Result<String, String> {
         ColumnType::Int64 => "BIGINT".into(),
         ColumnType::Float64 => "DOUBLE".into(),
         ColumnType::Numeric { precision, scale } => format!("DECIMAL({precision}, {scale})"),
-        ColumnType::BigNumeric { precision, scale } if *precision <= MAX_DIGITS => format!("DECIMAL({precision}, {scale})"),
+        ColumnType::BigNumeric { precision, scale } if *precision <= MAX_DIGITS => {
+            format!("DECIMAL({precision}, {scale})")
+        }
         ColumnType::BigNumeric { .. } => {
-            return Err(format!("{kind} has more than {MAX_DIGITS} digits; write BIGNUMERIC(38, 18) or the digits it needs"));
+            return Err(format!(
+                "{kind} has more than {MAX_DIGITS} digits; write BIGNUMERIC(38, 18) or the digits it needs"
+            ));
         }
         ColumnType::Bool => "BOOLEAN".into(),
         ColumnType::Date => "DATE".into(),
@@ -46,10 +50,8 @@ pub(super) fn to_duckdb(kind: &ColumnType) -> Result<String, String> {
         ColumnType::Json => "JSON".into(),
         ColumnType::Array(inner) => format!("{}[]", to_duckdb(inner)?),
         ColumnType::Struct(fields) => {
-            let fields: Result<Vec<String>, String> = fields
-                .iter()
-                .map(|(name, kind)| Ok(format!("{} {}", identifier(name), to_duckdb(kind)?)))
-                .collect();
+            let fields: Result<Vec<String>, String> =
+                fields.iter().map(|(name, kind)| Ok(format!("{} {}", identifier(name), to_duckdb(kind)?))).collect();
             format!("STRUCT({})", fields?.join(", "))
         }
     })
@@ -76,8 +78,8 @@ pub(super) fn from_duckdb(text: &str) -> Result<ColumnType, String> {
     Ok(match text {
         "VARCHAR" | "UUID" | "\"NULL\"" => ColumnType::String,
         "BLOB" => ColumnType::Bytes,
-        "BIGINT" | "INTEGER" | "SMALLINT" | "TINYINT" | "HUGEINT" | "UBIGINT" | "UINTEGER" | "USMALLINT" | "UTINYINT"
-        | "UHUGEINT" => ColumnType::Int64,
+        "BIGINT" | "INTEGER" | "SMALLINT" | "TINYINT" | "HUGEINT" | "UBIGINT" | "UINTEGER" | "USMALLINT"
+        | "UTINYINT" | "UHUGEINT" => ColumnType::Int64,
         "DOUBLE" | "FLOAT" => ColumnType::Float64,
         "BOOLEAN" => ColumnType::Bool,
         "DATE" => ColumnType::Date,
@@ -156,13 +158,29 @@ mod tests {
     #[test]
     fn types_read_back_as_they_are_written() {
         for text in [
-            "STRING", "BYTES", "INT64", "FLOAT64", "NUMERIC", "NUMERIC(10, 2)", "BIGNUMERIC(38, 18)", "BOOL", "DATE", "DATETIME", "TIME",
-            "TIMESTAMP", "JSON", "ARRAY<STRING>", "ARRAY<STRUCT<a INT64, b STRUCT<c NUMERIC(4, 2), d ARRAY<STRING>>>>",
+            "STRING",
+            "BYTES",
+            "INT64",
+            "FLOAT64",
+            "NUMERIC",
+            "NUMERIC(10, 2)",
+            "BIGNUMERIC(38, 18)",
+            "BOOL",
+            "DATE",
+            "DATETIME",
+            "TIME",
+            "TIMESTAMP",
+            "JSON",
+            "ARRAY<STRING>",
+            "ARRAY<STRUCT<a INT64, b STRUCT<c NUMERIC(4, 2), d ARRAY<STRING>>>>",
         ] {
             let kind: ColumnType = text.parse().unwrap();
             assert_eq!(from_duckdb(&to_duckdb(&kind).unwrap()).unwrap(), kind);
         }
-        assert_eq!(from_duckdb("STRUCT(\"a b\" INTEGER, c \"NULL\"[])").unwrap().to_string(), "STRUCT<a b INT64, c ARRAY<STRING>>");
+        assert_eq!(
+            from_duckdb("STRUCT(\"a b\" INTEGER, c \"NULL\"[])").unwrap().to_string(),
+            "STRUCT<a b INT64, c ARRAY<STRING>>"
+        );
         assert!(to_duckdb(&"BIGNUMERIC".parse().unwrap()).unwrap_err().contains("38"));
         assert!(from_duckdb("INTERVAL").is_err());
     }

@@ -226,9 +226,6 @@ impl<'a> Marker<'a> {
         if PSEUDO_COLUMNS.contains(&name.as_str()) {
             return refused("keep the date in a column of its own and filter on that");
         }
-        if name == "TABLESAMPLE" || name == "SYSTEM_TIME" {
-            return refused("a model must give the same rows each time it runs");
-        }
         let after_point = self.before(at).is_some_and(|token| token.is_symbol("."));
         let is_path_call = !after_point
             && self.symbol(at + 1, ".")
