@@ -87,8 +87,7 @@ fn route<'a>(state: &'a EndpointState, request: &Value) -> Option<&'a Deployed> 
 }
 
 async fn answer(model: Arc<Model>, instances: Vec<Value>) -> Result<Value, PredictError> {
-    let scored =
-        blocking(move || Ok(model.predict_instances(&instances).map(|predictions| serde_json::to_value(predictions))));
+    let scored = blocking(move || Ok(model.predict_instances(&instances).map(serde_json::to_value)));
     match scored.await? {
         Ok(predictions) => predictions
             .map_err(|error| PortError::internal("the predictions cannot be written as JSON").caused_by(error).into()),
