@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn what_cannot_be_judged_is_not_promoted() {
         assert_eq!(check("auc > 0", None), (false, "this version has no metric auc; it has auc_pr, loss, odd".into()));
-        assert_eq!(check("1 > 0 or auc > 0", None).0, false);
+        assert!(!check("1 > 0 or auc > 0", None).0);
         let champion = metrics(&[]);
         assert_eq!(check("loss < champion.loss", Some(&champion)).1, "the champion has no metric loss; it has none");
         assert_eq!(check("not odd > 1", None), (false, "the metric odd is not a number".into()));

@@ -303,7 +303,7 @@ impl<'n> Fields<'n> {
         to: &mut Decoder<'_>,
     ) -> Option<Self> {
         let Value::Map(entries) = &node.value else {
-            to.wrong_type(node, &format!("a {record}: a map of {}", listed(known.iter().copied())));
+            to.wrong_type(node, &format!("{}: a map of {}", with_article(record), listed(known.iter().copied())));
             return None;
         };
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
@@ -313,7 +313,7 @@ impl<'n> Fields<'n> {
                 None => did_you_mean(&key.text, known.iter().copied()),
             };
             let code = if elsewhere.is_some() { Code::Unsupported } else { Code::UnknownField };
-            to.mistake(key.span.clone(), code, format!("a {record} has no field `{}`", key.text))
+            to.mistake(key.span.clone(), code, format!("{} has no field `{}`", with_article(record), key.text))
                 .expected(format!("one of {}", listed(known.iter().copied())))
                 .hint_if(hint);
         }
@@ -331,6 +331,11 @@ impl<'n> Fields<'n> {
         }
         absent
     }
+}
+
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
 }
 
 /// Declares a record of the file: `"name in the file" => field: Type`.

@@ -161,7 +161,7 @@ pub(crate) enum WriteSpec {
 
 record! {
     /// How rows get into a table, in full.
-    WriteFields ("write") {
+    WriteFields ("way to write") {
         /// `replace` (the default), `append` or `merge`.
         "mode" => mode: Option<At<Mode>>,
         /// For `merge`: the columns that identify a row.
@@ -318,7 +318,7 @@ impl Args {
 
 record! {
     /// What ends a training.
-    LimitsSpec ("limits") {
+    LimitsSpec ("set of limits") {
         /// The longest it may run; by default `1h`.
         "wall" => wall: Option<At<Duration>>,
     }

@@ -1,6 +1,6 @@
 //! What the pipelines of a project are to each other: who fills which table, who reads it, and in what order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use millstream_events::names::{ObjectPath, TableName};
 
@@ -199,12 +199,11 @@ fn targets_are_columns(draft: &Draft, drafts: &[Draft], mistakes: &mut Vec<Diagn
 }
 
 fn servings_have_trainings(draft: &Draft, mistakes: &mut Vec<Diagnostic>) {
-    let models: BTreeMap<&str, ()> =
-        draft.trainings.iter().map(|training| (training.value.model.as_str(), ())).collect();
-    for key in draft.served.iter().filter(|key| !draft.incomplete && !models.contains_key(key.text.as_str())) {
+    let models: BTreeSet<&str> = draft.trainings.iter().map(|training| training.value.model.as_str()).collect();
+    for key in draft.served.iter().filter(|key| !draft.incomplete && !models.contains(key.text.as_str())) {
         draft
             .mistake(&key.span, Code::UnknownName, format!("this pipeline trains no model `{}`", key.text), mistakes)
-            .expected(format!("one of {}", listed(models.keys().copied())))
-            .hint_if(did_you_mean(&key.text, models.keys().copied()));
+            .expected(format!("one of {}", listed(models.iter().copied())))
+            .hint_if(did_you_mean(&key.text, models.iter().copied()));
     }
 }

@@ -8,7 +8,7 @@ use millstream_events::{
 };
 use millstream_pipeline::spec::{NodeKind, graph};
 
-use crate::{FRAUD, fraud, load_files};
+use crate::{FRAUD, FileMap, PATH, fraud, load_files};
 
 #[test]
 fn every_part_of_a_file_reaches_the_model() {
@@ -80,6 +80,21 @@ fn changed_code_is_another_training_and_other_files_are_not() {
     let mut changed = fraud();
     changed.insert("train.py".into(), "print('better')\n".into());
     assert_ne!(code(changed), Some(before));
+}
+
+#[test]
+fn the_example_of_the_readme_is_right() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let files = FileMap::from([
+        (PATH.to_owned(), example.to_owned()),
+        ("pipelines/staging/stg_transactions.sql".into(), "SELECT * FROM source.transactions".into()),
+        (
+            "pipelines/production/features.sql".into(),
+            "SELECT * FROM staging.stg_transactions JOIN source.refunds USING (transaction_id)".into(),
+        ),
+    ]);
+    assert_eq!(load_files(&files).unwrap().by_name.len(), 1);
 }
 
 #[test]

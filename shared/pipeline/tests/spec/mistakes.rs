@@ -40,7 +40,7 @@ fn a_field_of_another_build_is_told_as_such() {
         "limits: {wall: 4h}",
         "limits: {wall: 4h, «cost_usd: 20}",
         Code::Unsupported,
-        "a limits has no field `cost_usd`",
+        "a set of limits has no field `cost_usd`",
         "one of `wall`",
         "training on this machine is not billed: write `wall` only",
     );
@@ -101,7 +101,7 @@ fn a_value_of_the_wrong_kind_is_told_with_what_belongs_there() {
         "limits: «4h",
         Code::WrongType,
         "`4h` does not fit here",
-        "a limits: a map of `wall`",
+        "a set of limits: a map of `wall`",
         "",
     );
 }
@@ -264,7 +264,7 @@ fn keys_partitions_and_clusters_are_columns_of_fitting_types() {
         "key: [transaction_id]",
         "key: [«tags]",
         Code::Column,
-        "a table cannot be merged on `tags`, a ARRAY<STRING>",
+        "a table cannot be merged on `tags`, which is ARRAY<STRING>",
         "a column of a type with one plain value",
         "",
     );
@@ -272,7 +272,7 @@ fn keys_partitions_and_clusters_are_columns_of_fitting_types() {
         "partition_by: day, cluster",
         "partition_by: «amount, cluster",
         Code::Column,
-        "a table cannot be partitioned by `amount`, a NUMERIC",
+        "a table cannot be partitioned by `amount`, which is NUMERIC",
         "a DATE, DATETIME or TIMESTAMP column",
         "",
     );

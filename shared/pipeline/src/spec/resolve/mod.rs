@@ -10,7 +10,7 @@ use std::ops::Range;
 pub(crate) use sql::end_of_word;
 
 use millstream_events::{
-    contract::Column,
+    contract::{Column, OnNewColumn},
     names::{PipelineName, TableName},
 };
 use millstream_sql::Select;
@@ -85,8 +85,9 @@ impl Draft {
                 training::resolve(key, training, serving, project, &mut to)
             })
             .collect();
-        let exports = spec.exports.entries.iter().filter_map(|(key, export)| {
-            name_of(key, "an export", &mut to).then(|| Placed {
+        let named = spec.exports.entries.iter().filter(|(key, _)| name_of(key, "an export", &mut to));
+        let exports = named
+            .map(|(key, export)| Placed {
                 value: Export {
                     name: key.text.clone(),
                     table: export.table.value.clone(),
@@ -95,8 +96,7 @@ impl Draft {
                 table: export.table.span.clone(),
                 detail: export.to.span.clone(),
             })
-        });
-        let exports = exports.collect();
+            .collect();
         let incomplete = spec.sources.incomplete
             || spec.models.incomplete
             || spec.external_tables.incomplete
@@ -151,7 +151,7 @@ pub(crate) fn known_columns(drafts: &[Draft], table: &TableName) -> Option<Vec<S
     for draft in drafts {
         if let Some(source) = draft.sources.iter().find(|source| source.value.table == *table) {
             // A column that files bring along is a column too.
-            let open = source.value.contract.on_new_column == millstream_events::contract::OnNewColumn::Add;
+            let open = source.value.contract.on_new_column == OnNewColumn::Add;
             return (!open).then(|| of_contract(&source.value.contract.columns));
         }
         if let Some(model) = draft.models.iter().find(|model| model.model.table == *table) {

@@ -45,7 +45,7 @@ pub(super) fn resolve(
             to.mistake(
                 at.span.clone(),
                 Code::Column,
-                format!("a table cannot be partitioned by `{}`, a {kind}", at.value),
+                format!("a table cannot be partitioned by `{}`, which is {kind}", at.value),
             )
             .expected("a DATE, DATETIME or TIMESTAMP column");
         }
@@ -118,7 +118,7 @@ fn known<'c>(at: &At<String>, columns: Option<&'c [Column]>, to: &mut Decoder<'_
 
 fn comparable(at: &At<String>, column: &Column, verb: &str, to: &mut Decoder<'_>) {
     if matches!(column.kind, ColumnType::Json | ColumnType::Array(_) | ColumnType::Struct(_)) {
-        let message = format!("a table cannot be {verb} `{}`, a {}", at.value, column.kind);
+        let message = format!("a table cannot be {verb} `{}`, which is {}", at.value, column.kind);
         to.mistake(at.span.clone(), Code::Column, message).expected("a column of a type with one plain value");
     }
 }
