@@ -34,6 +34,12 @@ impl Expansion<'_> {
                     text.push_str(token.text);
                     if self.starts_integer_arithmetic(at) {
                         text.push_str("::BIGINT");
+                    } else if token.kind == Kind::Number
+                        && token.text.bytes().all(|b| b == b'.' || b.is_ascii_digit())
+                        && token.text.contains('.')
+                    {
+                        // A number with a point is a FLOAT64 in BigQuery; in DuckDB it is one with an exponent only.
+                        text.push_str("e0");
                     }
                     at += 1;
                 }

@@ -89,6 +89,8 @@ impl DuckDbWarehouse {
         emptied
             .and_then(|()| std::fs::create_dir_all(scratch))
             .map_err(|error| PortError::internal(format!("cannot empty {}", scratch.display())).caused_by(error))?;
+        // BigQuery knows no session zone; this is every connection's from here on.
+        connection.execute_batch("SET GLOBAL TimeZone = 'UTC'").mapped("set the time zone")?;
         catalog::prepare(&connection)?;
         let reader = connection.try_clone().mapped("open a connection")?;
         Ok(Self {
@@ -145,8 +147,7 @@ fn config(settings: &WarehouseSettings) -> duckdb::Result<Config> {
         // Nothing is fetched from the network, whatever a statement names.
         .with("autoinstall_known_extensions", "false")?
         .with("autoload_known_extensions", "false")?
-        .with("temp_directory", settings.scratch.to_string_lossy())?
-        .with("TimeZone", "UTC")?;
+        .with("temp_directory", settings.scratch.to_string_lossy())?;
     if let Some(limit) = &settings.memory_limit {
         config = config.max_memory(limit)?;
     }
