@@ -1,2 +1,34 @@
-//! The `millstream` command.
-fn main() {}
+//! The `millstream` command: every function of the platform in one process, and the words to work with it.
+//!
+//! In: arguments, a project's folder. Out: an answer on standard output, progress and logs on standard error, an exit code.
+
+mod api;
+mod cli;
+mod commands;
+mod platform;
+mod project;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use millstream_pipeline::spec::Diagnostics;
+
+use crate::{cli::Cli, commands::Ended};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match commands::without_runtime(&cli) {
+        Some(code) => return code,
+        None => commands::run(&cli),
+    };
+    match ended {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::NotAsItShould) => ExitCode::from(3),
+        Err(error) => {
+            render::error(&error);
+            // Mistakes in pipelines stop any command that would run them.
+            if error.is::<Diagnostics>() { ExitCode::from(3) } else { ExitCode::FAILURE }
+        }
+    }
+}

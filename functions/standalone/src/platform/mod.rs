@@ -1,0 +1,193 @@
+//! Every function of the platform in one process, on the embedded adapters.
+//!
+//! In: a project. Out: a [`Platform`] that answers questions once it is open, works once it is [started](Platform::start),
+//! and leaves nothing undone that the next start would not find.
+
+mod background;
+mod ingress;
+pub(crate) mod lock;
+mod schedule;
+
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use millstream_embedded::{
+    models::{FileEndpoints, FileRegistry, OnnxScorer},
+    objects::{LocalObjectStore, StoreOptions},
+    trainer::{ProcessTrainer, TrainerSettings},
+    warehouse::{DuckDbWarehouse, WarehouseSettings},
+};
+use millstream_events::{Envelope, Event};
+use millstream_export_table::ExportTable;
+use millstream_ingest_file::IngestFile;
+use millstream_load_table::LoadTable;
+use millstream_pipeline::Pipelines;
+use millstream_plan_run::{PlanRun, Ports};
+use millstream_ports::{
+    Clock, Endpoints, Ledger, ModelRegistry, ObjectLedger, PortError, PortResult, SystemClock, Warehouse,
+};
+use millstream_promote_model::PromoteModel;
+use millstream_runtime::{
+    Ack, DispatchSettings, Dispatcher, Handler, Metrics, StepHandler, delivery::deliver, host::Readiness,
+};
+use millstream_tabular::Limits;
+use millstream_train_model::TrainModel;
+use millstream_transform_table::TransformTable;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{background::Background, ingress::Ingress};
+use self::lock::DataLock;
+use crate::project::Project;
+
+/// How long a stop waits for what runs. Whatever is cut off then is found again by the next start's sweep.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The platform of one project.
+pub(crate) struct Platform {
+    pub(crate) project: Project,
+    pub(crate) store: LocalObjectStore,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) warehouse: Arc<dyn Warehouse>,
+    pub(crate) registry: Arc<dyn ModelRegistry>,
+    pub(crate) endpoints: Arc<dyn Endpoints>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) planner: Arc<PlanRun>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) metrics: Metrics,
+    pub(crate) readiness: Readiness,
+    trainer: ProcessTrainer,
+    handlers: Vec<Arc<dyn Handler>>,
+    stopping: CancellationToken,
+    _lock: DataLock,
+}
+
+impl Platform {
+    /// Opens the project's data, which `lock` says is ours. Nothing works yet.
+    pub(crate) fn open(project: Project, pipelines: Pipelines, lock: DataLock) -> anyhow::Result<Self> {
+        let settings = &project.settings;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = LocalObjectStore::open(project.buckets_folder(), StoreOptions::default())?;
+        let objects: Arc<LocalObjectStore> = Arc::new(store.clone());
+        let ledger: Arc<dyn Ledger> =
+            Arc::new(ObjectLedger::new(objects.clone(), settings.buckets.ledger.clone(), clock.clone()));
+        let warehouse: Arc<dyn Warehouse> = Arc::new(DuckDbWarehouse::open(
+            &settings.data_dir.join("warehouse.duckdb"),
+            objects.clone(),
+            &warehouse_settings(&project),
+        )?);
+        let trainer = ProcessTrainer::new(objects.clone(), trainer_settings(&project)?)?;
+        let registry: Arc<dyn ModelRegistry> = Arc::new(FileRegistry::new(objects.clone(), clock.clone()));
+        let endpoints: Arc<dyn Endpoints> = Arc::new(FileEndpoints::new(objects.clone(), clock.clone()));
+        let scorer = Arc::new(OnnxScorer::new(objects.clone()));
+
+        let metrics = Metrics::new()?;
+        let dispatcher = Dispatcher::new(dispatch_settings(&project), metrics.clone());
+        let bus = Arc::new(dispatcher.clone());
+        let ports =
+            Ports { ledger: ledger.clone(), store: objects.clone(), bus: bus.clone(), clock: clock.clone() };
+        let planner = Arc::new(PlanRun::new(pipelines, ports));
+
+        let scratch = settings.data_dir.join("scratch/ingest");
+        let ingest = IngestFile::new(objects.clone(), ingest_limits(&project), scratch);
+        let train = TrainModel::new(warehouse.clone(), Arc::new(trainer.clone()), objects);
+        let promote = PromoteModel::new(registry.clone(), endpoints.clone(), scorer, clock.clone());
+        let handlers: Vec<Arc<dyn Handler>> = vec![
+            planner.clone(),
+            Arc::new(StepHandler::new(ingest, bus.clone(), clock.clone())),
+            Arc::new(StepHandler::new(LoadTable::new(warehouse.clone()), bus.clone(), clock.clone())),
+            Arc::new(StepHandler::new(TransformTable::new(warehouse.clone()), bus.clone(), clock.clone())),
+            Arc::new(StepHandler::new(ExportTable::new(warehouse.clone()), bus.clone(), clock.clone())),
+            Arc::new(StepHandler::new(train, bus.clone(), clock.clone())),
+            Arc::new(StepHandler::new(promote, bus, clock.clone())),
+        ];
+        Ok(Self {
+            project,
+            store,
+            ledger,
+            warehouse,
+            registry,
+            endpoints,
+            clock,
+            planner,
+            dispatcher,
+            metrics,
+            readiness: Readiness::default(),
+            trainer,
+            handlers,
+            stopping: CancellationToken::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Begins to work: events are delivered, and what `background` names goes on by itself. The first sweep comes at once.
+    pub(crate) async fn start(self: &Arc<Self>, background: Background) -> anyhow::Result<JoinSet<()>> {
+        self.dispatcher.start(self.handlers.clone());
+        let tasks = background::spawn(self, background, &self.stopping).await?;
+        self.readiness.set(true);
+        Ok(tasks)
+    }
+
+    /// Stops: takes nothing new, lets what runs end, ends training programs (the next start runs them again).
+    pub(crate) async fn stop(&self, mut tasks: JoinSet<()>) -> anyhow::Result<()> {
+        self.readiness.set(false);
+        self.stopping.cancel();
+        while tasks.join_next().await.is_some() {}
+        let stopped = self.dispatcher.shutdown(STOP_PATIENCE).await;
+        if stopped.dropped > 0 || !stopped.finished {
+            tracing::info!(dropped = stopped.dropped, "deliveries that waited are asked for again at the next start");
+        }
+        self.trainer.shutdown().await?;
+        Ok(())
+    }
+
+    /// Hands an event to `plan-run` and waits for its answer: what it says is then in the ledger.
+    pub(crate) async fn tell(&self, event: Event) -> PortResult<()> {
+        let envelope = Envelope { event, time: self.clock.now(), traceparent: None };
+        match deliver(self.planner.as_ref(), &envelope, &self.metrics).await {
+            Ack::Done | Ack::Pending { .. } => Ok(()),
+            Ack::Retry { reason } => Err(PortError::unavailable(reason)),
+        }
+    }
+}
+
+fn warehouse_settings(project: &Project) -> WarehouseSettings {
+    let settings = &project.settings;
+    WarehouseSettings {
+        memory_limit: Some(settings.warehouse.memory_limit.clone()),
+        threads: u16::try_from(settings.warehouse.threads).ok().filter(|threads| *threads > 0),
+        scratch: settings.data_dir.join("scratch/warehouse"),
+    }
+}
+
+/// Training programs run under this very program: its hidden commands `supervise` and `recipe tabular`.
+fn trainer_settings(project: &Project) -> anyhow::Result<TrainerSettings> {
+    let this: PathBuf = std::env::current_exe().context("this program's own file cannot be found")?;
+    let arguments = |words: &[&str]| -> Vec<OsString> {
+        std::iter::once(this.clone().into_os_string()).chain(words.iter().map(OsString::from)).collect()
+    };
+    Ok(TrainerSettings {
+        supervisor: arguments(&["supervise"]),
+        tabular: arguments(&["recipe", "tabular"]),
+        project_dir: project.folder.clone(),
+        jobs_dir: project.settings.data_dir.join("jobs"),
+        max_running: usize::try_from(project.settings.training.max_running.get()).unwrap_or(usize::MAX),
+    })
+}
+
+fn dispatch_settings(project: &Project) -> DispatchSettings {
+    let files = usize::try_from(project.settings.ingest.max_running.get()).unwrap_or(usize::MAX);
+    DispatchSettings { concurrency_of: BTreeMap::from([("ingest-file".to_owned(), files)]), ..Default::default() }
+}
+
+fn ingest_limits(project: &Project) -> Limits {
+    let ingest = &project.settings.ingest;
+    let record_bytes = ingest.max_record_mib.get().saturating_mul(1 << 20);
+    Limits {
+        threads: ingest.threads,
+        record_bytes: usize::try_from(record_bytes).unwrap_or(usize::MAX),
+        decompressed_bytes: ingest.max_decompressed_gib.get().saturating_mul(1 << 30),
+        decompression_ratio: ingest.max_decompression_ratio.get(),
+        ..Limits::default()
+    }
+}
