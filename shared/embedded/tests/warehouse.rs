@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -42,7 +42,7 @@ fn settings(root: &Path) -> WarehouseSettings {
 impl Machine {
     fn new() -> Self {
         let root = TempDir::new().unwrap();
-        let store = Arc::new(LocalObjectStore::open(&root.path().join("objects"), StoreOptions::default()).unwrap());
+        let store = Arc::new(LocalObjectStore::open(root.path().join("objects"), StoreOptions::default()).unwrap());
         let warehouse = open(root.path(), &store).unwrap();
         Self { root, store, warehouse }
     }
@@ -344,7 +344,7 @@ async fn a_query_reaches_only_the_warehouses_own_tables() {
 #[ignore = "holds a file until its input ends: another test runs it"]
 fn holds_a_file() {
     let _held = Connection::open(std::env::var_os("HELD_FILE").unwrap()).unwrap();
-    println!("held");
+    writeln!(std::io::stdout(), "held").unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 

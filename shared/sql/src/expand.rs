@@ -32,15 +32,7 @@ impl Expansion<'_> {
             match self.marked_name(at) {
                 None => {
                     text.push_str(token.text);
-                    if self.starts_integer_arithmetic(at) {
-                        text.push_str("::BIGINT");
-                    } else if token.kind == Kind::Number
-                        && token.text.bytes().all(|b| b == b'.' || b.is_ascii_digit())
-                        && token.text.contains('.')
-                    {
-                        // A number with a point is a FLOAT64 in BigQuery; in DuckDB it is one with an exponent only.
-                        text.push_str("e0");
-                    }
+                    text.push_str(self.number_suffix(at));
                     at += 1;
                 }
                 Some(name) => {
@@ -59,15 +51,25 @@ impl Expansion<'_> {
         Ok(text)
     }
 
-    /// Whether this is an integer literal combined with another: an INT64 in BigQuery, 32 bits in DuckDB.
-    fn starts_integer_arithmetic(&self, at: usize) -> bool {
+    /// What gives a number literal BigQuery's type.
+    fn number_suffix(&self, at: usize) -> &'static str {
         let is_integer = |at: usize| {
             self.tokens
                 .get(at)
                 .is_some_and(|token| token.kind == Kind::Number && token.text.bytes().all(|byte| byte.is_ascii_digit()))
         };
-        let operator = self.tokens.get(at + 1).is_some_and(|token| matches!(token.text, "+" | "-" | "*"));
-        operator && is_integer(at) && is_integer(at + 2)
+        let token = self.tokens[at];
+        let has_point = token.kind == Kind::Number && token.text.contains('.') && !token.text.contains(['e', 'E']);
+        let operator = self.tokens.get(at + 1).is_some_and(|next| matches!(next.text, "+" | "-" | "*"));
+        if has_point {
+            // A number with a point is a FLOAT64; DuckDB takes only one with an exponent for that.
+            "e0"
+        } else if operator && is_integer(at) && is_integer(at + 2) {
+            // Two integers are combined in 64 bits; DuckDB combines small literals in 32.
+            "::BIGINT"
+        } else {
+            ""
+        }
     }
 
     fn marked_name(&self, at: usize) -> Option<String> {

@@ -155,7 +155,7 @@ fn literal(rest: &str, lexis: Lexis, offset: usize) -> Result<Option<usize>, Sql
         }
         let first = body.chars().next().map_or(1, char::len_utf8);
         // A backslash keeps the next character from closing the literal, in raw ones too.
-        let second = if body.starts_with('\\') { body[1..].chars().next().map_or(0, char::len_utf8) } else { 0 };
+        let second = body.strip_prefix('\\').and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
         at += first + second;
     }
     Err(SqlError::at(offset, "this text is not closed"))

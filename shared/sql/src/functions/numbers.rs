@@ -21,10 +21,6 @@ pub(super) const FUNCTIONS: Family = &[
     ("COSH", Renamed("cosh")),
     // DuckDB answers NULL to a division by zero, where BigQuery stops.
     ("DIV", Template(&[(2, "({0} // CASE WHEN {1} = 0 THEN error('division by zero') ELSE {1} END)")])),
-    (
-        "DIVIDE",
-        Template(&[(2, "({0} / CASE WHEN {1} = 0 THEN error('division by zero: use SAFE_DIVIDE') ELSE {1} END)")]),
-    ),
     ("EXP", Renamed("exp")),
     ("FLOOR", Renamed("floor")),
     ("GENERATE_UUID", Template(&[(0, "CAST(uuid() AS VARCHAR)")])),

@@ -23,6 +23,12 @@ const KEYWORDS: &str = "ALL AND ANY ARRAY AS BETWEEN BIGDECIMAL BIGNUMERIC BY BY
     EXISTS FILTER FOR FROM GROUP HAVING IN INTERSECT INTERVAL IS JOIN LIKE LIMIT NOT NUMERIC ON OR ORDER OVER PARTITION PIVOT \
     QUALIFY RANGE ROLLUP ROWS SELECT SETS SOME STRUCT THEN UNION UNPIVOT USING VALUES WHEN WHERE WINDOW WITH";
 
+/// Words that are names in BigQuery and reserved in DuckDB.
+const RESERVED_IN_DUCKDB: &str = "ANALYSE ANALYZE ANTI ASOF ASYMMETRIC AUTHORIZATION BINARY BOTH CHECK COLLATION COLUMN COLUMNS \
+    CONCURRENTLY CONSTRAINT DEFERRABLE DESCRIBE DO FOREIGN FREEZE GENERATED GLOB ILIKE INITIALLY ISNULL LAMBDA LEADING MAP \
+    NOTNULL ONLY OVERLAPS PLACING POSITIONAL PRIMARY REFERENCES RETURNING SEMI SHOW SIMILAR SUMMARIZE SYMMETRIC TABLE TRAILING \
+    UNIQUE UNPACK VARIADIC VERBOSE";
+
 /// Columns BigQuery adds to a table.
 const PSEUDO_COLUMNS: [&str; 4] = ["_PARTITIONTIME", "_PARTITIONDATE", "_TABLE_SUFFIX", "_FILE_NAME"];
 
@@ -239,6 +245,13 @@ impl<'a> Marker<'a> {
         if is_path_call {
             let function = self.tokens[at + 2].text.to_ascii_uppercase();
             return Err(unknown(token.offset, &format!("{name}.{function}")));
+        }
+        // `offset` names a position too; as syntax it follows WITH or comes before a number.
+        let is_position = name == "OFFSET"
+            && !self.before(at).is_some_and(|token| token.is_word("WITH"))
+            && !self.token(at + 1).is_some_and(|token| token.kind == Kind::Number);
+        if is_position || RESERVED_IN_DUCKDB.split(' ').any(|word| word == name) {
+            return Ok((format!("`{}`", token.text), at + 1));
         }
         let is_bare_call = !after_point && BARE_CALLS.contains(&name.as_str());
         Ok((if is_bare_call { format!("{MARK}{name}()") } else { token.text.to_owned() }, at + 1))

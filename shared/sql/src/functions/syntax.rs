@@ -1,4 +1,4 @@
-//! Syntax that marking makes calls of: casts, the clauses of aggregates, positions of arrays.
+//! Syntax that marking makes calls of: casts, division, the clauses of aggregates, positions of arrays.
 
 use super::{Family, Rule};
 use Rule::Template;
@@ -46,4 +46,8 @@ pub(super) const SYNTAX: Family = &[
     ("ORDER_DESC", Rule::Built(|key| Ok(format!("ORDER BY {} DESC NULLS LAST", key.join(""))))),
     ("ORDER_DESC_FIRST", Rule::Built(|key| Ok(format!("ORDER BY {} DESC NULLS FIRST", key.join(""))))),
     ("ORDER_DESC_LAST", Rule::Built(|key| Ok(format!("ORDER BY {} DESC NULLS LAST", key.join(""))))),
+    (
+        "DIVIDE",
+        Template(&[(2, "({0} / CASE WHEN {1} = 0 THEN error('division by zero: use SAFE_DIVIDE') ELSE {1} END)")]),
+    ),
 ];

@@ -1,0 +1,1 @@
+SELECT t.show, t.table + column AS columns, offset, p.value FROM (SELECT 1 AS show, 2 AS table, 3 AS column) AS t, UNNEST([5]) AS value WITH OFFSET, (SELECT 6 AS value) AS p ORDER BY offset LIMIT 1 OFFSET 0
