@@ -16,8 +16,13 @@ use crate::{
 pub struct IngestFile {
     /// The uploaded object.
     pub object: ObjectPath,
-    /// Exactly this generation of it; a newer one has its own command.
+    /// Its generation when the command was made.
     pub generation: u64,
+    /// Its bytes' length. With the checksum it says which content is meant: the same bytes uploaded again are as good, other
+    /// bytes under the name have a command of their own.
+    pub size: u64,
+    /// Its bytes' CRC32C.
+    pub crc32c: u32,
     /// What its rows must be.
     pub contract: Contract,
     /// How to read it.
@@ -190,6 +195,10 @@ pub struct PromoteModel {
     pub trained: ModelTrained,
     /// The table it learned from, kept with the version.
     pub data: TableName,
+    /// Orders promotions of one model: the newest upload known to the run, by generation. A version does not take the place
+    /// of one with a larger sequence. 0 where there is no upload to go by.
+    #[serde(default)]
+    pub sequence: u64,
     /// Where it is to serve; only registered when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving: Option<Serving>,

@@ -40,10 +40,11 @@ impl IngestFile {
         Ok(Some(known))
     }
 
-    /// Fails unless the object is the one the command is about.
-    async fn check_generation(&self, work: &work::IngestFile) -> Result<(), Failure> {
+    /// The generation under which the content that the command is about stands: its own, or that of the same bytes uploaded
+    /// again.
+    async fn generation(&self, work: &work::IngestFile) -> Result<u64, Failure> {
         match optional(self.store.stat(&work.object).await)? {
-            Some(meta) if meta.generation == work.generation => Ok(()),
+            Some(meta) if (meta.size, meta.crc32c) == (work.size, work.crc32c) => Ok(meta.generation),
             Some(_) => Err(Failure::permanent(format!(
                 "{} was replaced before it was read; the newer upload has a step of its own",
                 work.object
@@ -53,17 +54,18 @@ impl IngestFile {
     }
 
     async fn ingest(&self, work: &work::IngestFile) -> Result<Account, Failure> {
-        self.check_generation(work).await?;
-        let input = match files::open(&*self.store, &work.object, work.generation).await {
+        let generation = self.generation(work).await?;
+        let input = match files::open(&*self.store, &work.object, generation).await {
             // Replaced or deleted since the check; the next delivery's check says which.
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(changed(work).into()),
             input => input?,
         };
         let (ingested, scratch) = self.convert(work.clone(), input).await?;
         // A file that was written over while it was read may be half of each.
-        match self.check_generation(work).await {
-            Err(Failure::Permanent(_)) => return Err(changed(work).into()),
-            unchanged => unchanged?,
+        match self.generation(work).await {
+            Ok(now) if now == generation => {}
+            Ok(_) | Err(Failure::Permanent(_)) => return Err(changed(work).into()),
+            Err(failure) => return Err(failure),
         }
         let has_bad_rows = scratch.quarantine.as_file().metadata().is_ok_and(|file| file.len() > 0);
         if has_bad_rows {

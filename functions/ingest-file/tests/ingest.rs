@@ -57,7 +57,7 @@ impl World {
     /// Uploads a file, and the command that is owed for it.
     async fn upload(&self, text: &str) -> Command<Ingest> {
         let meta = self.store.put(&path(UPLOAD), text.to_owned(), Precondition::None).await.unwrap();
-        command(meta.generation)
+        command_for(&meta)
     }
 
     fn function(&self) -> IngestFile {
@@ -81,10 +81,12 @@ impl World {
     }
 }
 
-fn command(generation: u64) -> Command<Ingest> {
+fn command_for(meta: &ObjectMeta) -> Command<Ingest> {
     let work = Ingest {
         object: path(UPLOAD),
-        generation,
+        generation: meta.generation,
+        size: meta.size,
+        crc32c: meta.crc32c,
         contract: Contract {
             columns: vec![column("id", "INT64"), column("amount", "INT64"), column("note", "STRING")],
             max_bad: MaxBad::Share(0.5),
@@ -191,9 +193,19 @@ async fn a_replaced_upload_is_left_to_the_newer_ones_step() {
 }
 
 #[tokio::test]
+async fn the_same_bytes_uploaded_again_are_as_good() {
+    let world = World::new();
+    let old = world.upload(ORDERS).await;
+    world.upload(ORDERS).await;
+    assert_eq!(ingested(world.function().ensure(&old).await.unwrap()).rows, 2);
+}
+
+#[tokio::test]
 async fn a_deleted_upload_is_a_permanent_failure_that_says_what_to_do() {
     let world = World::new();
-    let reason = permanent(world.function().ensure(&command(7)).await.unwrap_err());
+    let command = world.upload(ORDERS).await;
+    world.store.delete(&path(UPLOAD), Precondition::None).await.unwrap();
+    let reason = permanent(world.function().ensure(&command).await.unwrap_err());
     assert!(reason.message.ends_with("upload it again"), "{}", reason.message);
 }
 

@@ -25,6 +25,8 @@ const ENOUGH_REQUESTS: u64 = 20;
 pub(crate) struct Candidate<'a> {
     pub(crate) model: &'a ModelName,
     pub(crate) version: u64,
+    /// The newest upload its run knew of.
+    pub(crate) sequence: u64,
     /// The version's own: it marks the endpoint as moved by this rollout.
     pub(crate) fingerprint: &'a Fingerprint,
     pub(crate) endpoint: &'a ModelName,
@@ -38,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) endpoint: Option<EndpointState>,
     /// The newest version of the model whose traffic was moved: rollouts of it and of older ones are over.
     pub(crate) settled: Option<u64>,
+    /// A version at the endpoint that learned from later uploads than the candidate.
+    pub(crate) of_later_data: Option<u64>,
     /// How the candidate has done since the traffic last changed.
     pub(crate) stats: ServingStats,
     pub(crate) now: DateTime<Utc>,
@@ -86,6 +90,7 @@ pub(crate) fn next(candidate: &Candidate<'_>, seen: &Seen) -> Action {
         Some(_) => Action::Succeeded,
         None if was_stable(endpoint, candidate) => Action::Succeeded,
         None if is_ours => Action::Ended { reason: "too many predictions failed in its canary".to_owned() },
+        None if seen.of_later_data.is_some() => Action::Ended { reason: overtaken(candidate, seen) },
         None if seen.settled >= Some(candidate.version) => Action::Ended { reason: overtaken(candidate, seen) },
         None => start(candidate, endpoint, seen.now),
     }
@@ -104,6 +109,9 @@ fn was_stable(endpoint: &EndpointState, candidate: &Candidate<'_>) -> bool {
 }
 
 fn overtaken(candidate: &Candidate<'_>, seen: &Seen) -> String {
+    if let Some(later) = seen.of_later_data {
+        return format!("version {later}, which learned from later uploads, serves already");
+    }
     match seen.settled {
         Some(newer) if newer > candidate.version => format!("version {newer} was rolled out or rolled back after it"),
         _ => "the traffic was moved by hand".to_owned(),
@@ -194,11 +202,18 @@ mod tests {
     fn next_for_2(endpoint: Option<EndpointState>, settled: u64, stats: (u64, u64), seconds: i64) -> Action {
         let canary = Canary { steps: vec![10, 50, 100], bake_seconds: BAKE, max_error_rate: 0.05 };
         let (model, fingerprint) = (name(), fingerprint(2));
-        let candidate =
-            Candidate { model: &model, version: 2, fingerprint: &fingerprint, endpoint: &model, canary: Some(&canary) };
+        let candidate = Candidate {
+            model: &model,
+            version: 2,
+            sequence: 1,
+            fingerprint: &fingerprint,
+            endpoint: &model,
+            canary: Some(&canary),
+        };
         let seen = Seen {
             endpoint,
             settled: Some(settled),
+            of_later_data: None,
             stats: ServingStats { requests: stats.0, errors: stats.1 },
             now: start_of_time() + chrono::TimeDelta::seconds(seconds),
         };

@@ -115,7 +115,7 @@ impl Judge {
 /// A training's version. Its fingerprint is the training's own: the name of the folder that the job wrote to, without the
 /// attempt. A folder named otherwise stands for itself.
 fn new_version(command: &Command<PromoteModel>) -> NewVersion {
-    let PromoteModel { trained, data, .. } = &command.work;
+    let PromoteModel { trained, data, sequence, .. } = &command.work;
     let folder = trained.artifact.name().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let named = folder.get(..32).and_then(|start| start.parse().ok());
     let fingerprint = named.unwrap_or_else(|| {
@@ -126,6 +126,7 @@ fn new_version(command: &Command<PromoteModel>) -> NewVersion {
         fingerprint,
         run: command.step.run.clone(),
         data: data.clone(),
+        sequence: *sequence,
         artifact: trained.artifact.clone(),
         metrics: trained.metrics.clone(),
     }

@@ -17,7 +17,7 @@ use millstream_events::{
     work::{self, Serving},
 };
 use millstream_ports::{
-    Clock, Endpoints, ModelRegistry, ModelVersion, PortResult, Scorer, ServingStats, Verdict, optional,
+    Clock, EndpointState, Endpoints, ModelRegistry, ModelVersion, PortResult, Scorer, ServingStats, Verdict, optional,
 };
 use millstream_runtime::{Failure, Function, Progress};
 
@@ -49,7 +49,13 @@ impl PromoteModel {
     async fn seen(&self, candidate: &Candidate<'_>) -> PortResult<Seen> {
         let now = self.clock.now();
         let Some(endpoint) = optional(self.endpoints.endpoint(candidate.endpoint).await)? else {
-            return Ok(Seen { endpoint: None, settled: None, stats: ServingStats::default(), now });
+            return Ok(Seen {
+                endpoint: None,
+                settled: None,
+                of_later_data: None,
+                stats: ServingStats::default(),
+                now,
+            });
         };
         let settled = by_hand::newest_moved(&*self.registry, candidate.model, &endpoint).await?;
         let stats = if endpoint.deployed.iter().any(|deployed| deployed.version == candidate.version) {
@@ -57,7 +63,20 @@ impl PromoteModel {
         } else {
             ServingStats::default()
         };
-        Ok(Seen { endpoint: Some(endpoint), settled, stats, now })
+        let of_later_data = self.of_later_data(candidate, &endpoint).await?;
+        Ok(Seen { endpoint: Some(endpoint), settled, of_later_data, stats, now })
+    }
+
+    /// The order in which versions are registered is the order in which trainings end; which data is later is the uploads'.
+    async fn of_later_data(&self, candidate: &Candidate<'_>, endpoint: &EndpointState) -> PortResult<Option<u64>> {
+        let is_there = |version: &ModelVersion| {
+            let mut deployed = endpoint.deployed.iter();
+            deployed.any(|at| at.model == version.registered.model && at.version == version.version)
+        };
+        let versions = self.registry.versions(candidate.model).await?;
+        let later =
+            versions.iter().filter(|version| version.registered.sequence > candidate.sequence && is_there(version));
+        Ok(later.map(|version| version.version).max())
     }
 
     /// Takes the rollout as far as it goes now.
@@ -95,6 +114,7 @@ impl PromoteModel {
         let candidate = Candidate {
             model: &version.registered.model,
             version: version.version,
+            sequence: version.registered.sequence,
             fingerprint: &version.registered.fingerprint,
             endpoint: &serving.endpoint,
             canary: serving.canary.as_ref(),

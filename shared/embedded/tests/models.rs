@@ -97,6 +97,7 @@ impl Machine {
             model: fraud(),
             fingerprint: Fingerprint::of("test", [artifact.name().as_bytes()]),
             run: "fraud".parse().unwrap(),
+            sequence: 1,
             data: "production.features".parse().unwrap(),
             artifact: artifact.clone(),
             metrics: BTreeMap::new(),

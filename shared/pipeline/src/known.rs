@@ -54,8 +54,9 @@ impl<'a> Known<'a> {
         known
     }
 
-    /// Where the step stands, attempt by attempt. `is_stale` says that a finished attempt no longer holds.
-    pub(crate) fn standing(&self, first: StepRef, is_stale: impl Fn(&Outcome) -> bool) -> Standing<'a> {
+    /// Where the step stands, attempt by attempt. `is_stale` says that a finished attempt no longer holds; `chances` is how
+    /// many attempts may fail before a person has to ask for another.
+    pub(crate) fn standing(&self, first: StepRef, chances: u32, is_stale: impl Fn(&Outcome) -> bool) -> Standing<'a> {
         let mut step = first;
         loop {
             if let Some(outcome) = self.done.get(&step) {
@@ -63,7 +64,7 @@ impl<'a> Known<'a> {
                     return Standing::Done(step, outcome);
                 }
             } else if let Some(reason) = self.failed.get(&step) {
-                if !self.retried.contains(&step) {
+                if step.attempt >= chances && !self.retried.contains(&step) {
                     return Standing::Failed(step, reason);
                 }
             } else {

@@ -138,7 +138,17 @@ impl<'a> Planner<'a> {
         is_stale: impl Fn(&Outcome) -> bool,
         work: impl FnOnce(&StepRef) -> Result<Work, Reason>,
     ) -> Standing<'a> {
-        let standing = self.known.standing(self.first_attempt(&name, fingerprint), is_stale);
+        let standing = self.known.standing(self.first_attempt(&name, fingerprint), 1, is_stale);
+        self.add_standing(name, needs, standing, work)
+    }
+
+    fn add_standing(
+        &mut self,
+        name: StepName,
+        needs: Vec<StepName>,
+        standing: Standing<'a>,
+        work: impl FnOnce(&StepRef) -> Result<Work, Reason>,
+    ) -> Standing<'a> {
         let (step, state) = match &standing {
             Standing::Done(step, outcome) => (step.clone(), StepState::Done { outcome: (*outcome).clone() }),
             Standing::Failed(step, reason) => (step.clone(), StepState::Failed { reason: (*reason).clone() }),
@@ -298,6 +308,7 @@ impl<'a> Planner<'a> {
         let name = step_name(&format!("promote/{}", training.model));
         match trained {
             Some(Standing::Done(step, Outcome::ModelTrained(trained))) => {
+                let sequence = self.known.uploads.last().map_or(0, |object| object.generation);
                 let fingerprint = identity::promotion(&training.model, &step.job_id(), training);
                 self.add(
                     name,
@@ -308,6 +319,7 @@ impl<'a> Planner<'a> {
                         Ok(Work::PromoteModel(PromoteModel {
                             trained: trained.clone(),
                             data: training.data.clone(),
+                            sequence,
                             serving: training.serving.clone(),
                         }))
                     },

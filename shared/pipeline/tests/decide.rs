@@ -19,6 +19,10 @@ use millstream_pipeline::{
 use proptest::prelude::*;
 use support::*;
 
+fn history() -> History {
+    History::new(run())
+}
+
 fn owed(pipelines: &Pipelines, history: &History) -> Vec<String> {
     let kind = |command: Command| command.step.step.as_str().split('/').take(2).collect::<Vec<_>>().join("/");
     decide(pipelines, history).into_iter().map(kind).collect()
@@ -158,6 +162,21 @@ fn uploaded() -> History {
     history.insert(entry(upload("products.csv", 1, 1)));
     history.insert(entry(upload("sales/a.csv", 2, 2)));
     history
+}
+
+#[test]
+fn uploading_a_file_that_failed_again_is_another_try() {
+    let pipelines = project(pipeline());
+    let mut history = history();
+    history.insert(entry(upload("products.csv", 1, 1)));
+    let failed = decide(&pipelines, &history).remove(0);
+    fail(&mut history, &failed);
+    assert_eq!(owed(&pipelines, &history), Vec::<String>::new());
+    history.insert(entry(upload("products.csv", 2, 1)));
+    let again = decide(&pipelines, &history);
+    assert_eq!((again[0].step.attempt, &again[0].step.fingerprint), (2, &failed.step.fingerprint));
+    fail(&mut history, &again[0]);
+    assert_eq!(owed(&pipelines, &history), Vec::<String>::new(), "one try an upload");
 }
 
 fn fail(history: &mut History, command: &Command) {

@@ -24,6 +24,9 @@ pub struct NewVersion {
     pub run: RunId,
     /// The table it learned from.
     pub data: TableName,
+    /// The newest upload its run knew of, by generation: a version does not take the place of one with a larger sequence.
+    #[serde(default)]
+    pub sequence: u64,
     /// The folder with its files.
     pub artifact: ObjectPath,
     /// Its metrics on its own held-out rows.
@@ -139,7 +142,7 @@ pub trait Endpoints: Debug + Send + Sync {
     async fn endpoints(&self) -> PortResult<Vec<EndpointState>>;
 
     /// Makes the endpoint so. `expected` is the revision it was decided on (`None`: the endpoint is not there yet);
-    /// another one there is a `Conflict`. `artifacts` are the folders of the versions deployed.
+    /// another one there is a `Conflict`. Every version deployed must be registered.
     async fn set(&self, state: &EndpointState, expected: Option<u64>) -> PortResult<EndpointState>;
 
     /// How a version has done since the traffic last changed.

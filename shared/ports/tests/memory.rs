@@ -161,6 +161,7 @@ async fn canary(models: &MemoryModels) -> EndpointState {
             model: model.clone(),
             fingerprint: Fingerprint::of("test", [training.as_bytes()]),
             run: "fraud".parse().unwrap(),
+            sequence: 1,
             data: table("production.features"),
             artifact: path(training),
             metrics: BTreeMap::new(),

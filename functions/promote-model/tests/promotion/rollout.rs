@@ -195,6 +195,22 @@ async fn a_newer_version_takes_the_place_of_an_unfinished_canary() {
 }
 
 #[tokio::test]
+async fn a_version_that_learned_from_older_uploads_does_not_take_the_place_of_one_of_newer_ones() {
+    let world = World::new();
+    let of_uploads = |training: &str, sequence: u64| {
+        let mut command = command(training, serving());
+        command.work.sequence = sequence;
+        command
+    };
+    promoted(world.ensure(&of_uploads("on Tuesday's", 2)).await);
+    let late = rejected(world.ensure(&of_uploads("on Monday's", 1)).await);
+    assert!(late.rolled_back.unwrap().contains("later uploads"));
+    assert_eq!(world.production().await, Some(1));
+    promoted(world.ensure(&of_uploads("on Wednesday's", 3)).await);
+    assert_eq!(world.production().await, Some(3));
+}
+
+#[tokio::test]
 async fn an_older_promotion_that_comes_again_does_not_demote_the_newer_one() {
     let world = World::new();
     let first = world.promoted("first").await;

@@ -92,7 +92,7 @@ pub(crate) fn command_with(training: &str, serving: Option<Serving>, metrics: &[
         fingerprint: Fingerprint::of("promotion", [training.as_bytes(), definition.as_slice()]),
         attempt: 1,
     };
-    Command { step, work: Promote { trained, data: "production.features".parse().unwrap(), serving } }
+    Command { step, work: Promote { trained, data: "production.features".parse().unwrap(), sequence: 0, serving } }
 }
 
 pub(crate) fn numbers(pairs: &[(&str, f64)]) -> BTreeMap<String, f64> {

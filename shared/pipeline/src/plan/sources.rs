@@ -19,6 +19,8 @@ struct Batch<'a> {
     object: &'a ObjectFinalized,
     /// How many times these bytes had come before, with others in between.
     occurrence: usize,
+    /// How many uploads of these bytes under this name there were.
+    uploads: u32,
 }
 
 /// How far a batch is.
@@ -76,9 +78,10 @@ impl<'a> Planner<'a> {
     fn batch(&mut self, source: &'a Source, batch: &Batch<'a>, load: Fingerprint, must_wait: bool) -> BatchState {
         let load_name = step_name(&format!("load/{}/{}", source.name, load.short()));
         // An appended file is in the table whatever its contract says by now: nothing is to be ingested for it again.
-        let is_in =
-            matches!(self.known.standing(self.first_attempt(&load_name, load.clone()), |_| false), Standing::Done(..))
-                && source.write == WriteMode::Append;
+        let is_in = matches!(
+            self.known.standing(self.first_attempt(&load_name, load.clone()), 1, |_| false),
+            Standing::Done(..)
+        ) && source.write == WriteMode::Append;
         let ingested = if is_in {
             None
         } else {
@@ -86,7 +89,9 @@ impl<'a> Planner<'a> {
             let name = step_name(&format!("ingest/{}/{}", source.name, fingerprint.short()));
             let (lake, pipeline) = (&self.pipelines.buckets.lake, &self.pipeline.name);
             let work = |step: &StepRef| ingest_work(lake, pipeline, source, batch.object, step);
-            match self.add(name.clone(), Vec::new(), fingerprint, |_| false, work) {
+            // Uploading a file again is asking for another try: its bytes may have been gone when they were to be read.
+            let standing = self.known.standing(self.first_attempt(&name, fingerprint), batch.uploads, |_| false);
+            match self.add_standing(name.clone(), Vec::new(), standing, work) {
                 Standing::Done(_, Outcome::BatchIngested(ingested)) => Some((name, ingested)),
                 Standing::Done(..) | Standing::Owed(_) => {
                     let reason = format!("{} is being read", batch.object.object.name());
@@ -142,6 +147,8 @@ fn ingest_work(
     Ok(Work::IngestFile(IngestFile {
         object: object.object.clone(),
         generation: object.generation,
+        size: object.size,
+        crc32c: object.crc32c,
         contract: source.contract.clone(),
         options: source.options.clone(),
         keys: identity::keys(&source.write),
@@ -157,9 +164,10 @@ fn ingest_work(
 fn wanted<'a>(uploads: &[&'a ObjectFinalized], write: &WriteMode) -> Vec<Batch<'a>> {
     let mut batches: Vec<Batch<'a>> = Vec::new();
     let mut came: BTreeMap<(&ObjectPath, u32, u64), usize> = BTreeMap::new();
+    let same_bytes =
+        |a: &ObjectFinalized, b: &ObjectFinalized| (&a.object, a.crc32c, a.size) == (&b.object, b.crc32c, b.size);
     for object in uploads.iter().copied() {
-        let bytes = (&object.object, object.crc32c, object.size);
-        let same = |batch: &Batch<'a>| (&batch.object.object, batch.object.crc32c, batch.object.size) == bytes;
+        let same = |batch: &Batch<'a>| same_bytes(batch.object, object);
         let again = match write {
             WriteMode::Append => batches.iter_mut().find(|batch| same(batch)),
             WriteMode::Replace | WriteMode::Merge { .. } => batches.last_mut().filter(|batch| same(batch)),
@@ -168,8 +176,9 @@ fn wanted<'a>(uploads: &[&'a ObjectFinalized], write: &WriteMode) -> Vec<Batch<'
             batch.object = object;
             continue;
         }
-        let occurrence = came.entry(bytes).or_default();
-        batches.push(Batch { object, occurrence: *occurrence });
+        let occurrence = came.entry((&object.object, object.crc32c, object.size)).or_default();
+        let times = uploads.iter().filter(|upload| same_bytes(upload, object)).count();
+        batches.push(Batch { object, occurrence: *occurrence, uploads: u32::try_from(times).unwrap_or(u32::MAX) });
         *occurrence += 1;
     }
     if *write == WriteMode::Replace {

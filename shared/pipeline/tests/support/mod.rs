@@ -7,7 +7,7 @@ use millstream_events::{
     Command, StepFact,
     contract::{Column, ColumnType, Contract},
     fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated},
-    history::{Entry, History, Record},
+    history::{Entry, Record},
     names::{ObjectPath, RunId, TableName},
     trigger::ObjectFinalized,
     work::{DataFormat, Program, Serving, TableLayout, Work, WriteMode},
@@ -15,7 +15,7 @@ use millstream_events::{
 use millstream_pipeline::model::{Buckets, Export, Pipeline, Pipelines, Source, SqlModel, Training};
 use millstream_sql::Select;
 
-pub fn source(name: &str, upload: &str, write: WriteMode) -> Source {
+pub(crate) fn source(name: &str, upload: &str, write: WriteMode) -> Source {
     let column = Column { name: "id".into(), kind: ColumnType::Int64, required: true, description: None };
     Source {
         name: name.into(),
@@ -29,7 +29,7 @@ pub fn source(name: &str, upload: &str, write: WriteMode) -> Source {
     }
 }
 
-pub fn model(table: &str, inputs: &[&str]) -> SqlModel {
+pub(crate) fn model(table: &str, inputs: &[&str]) -> SqlModel {
     let inputs: Vec<TableName> = inputs.iter().map(|table| table.parse().unwrap()).collect();
     let text = format!("SELECT * FROM {}", inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" JOIN "));
     SqlModel {
@@ -42,7 +42,7 @@ pub fn model(table: &str, inputs: &[&str]) -> SqlModel {
 }
 
 /// Two sources, one appended and one replaced, two models, an export and a served model.
-pub fn pipeline() -> Pipeline {
+pub(crate) fn pipeline() -> Pipeline {
     Pipeline {
         name: "shop".parse().unwrap(),
         description: None,
@@ -76,29 +76,25 @@ pub fn pipeline() -> Pipeline {
     }
 }
 
-pub fn project(pipeline: Pipeline) -> Pipelines {
+pub(crate) fn project(pipeline: Pipeline) -> Pipelines {
     Pipelines { buckets: Buckets::default(), by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]) }
 }
 
-pub fn run() -> RunId {
+pub(crate) fn run() -> RunId {
     "shop/latest".parse().unwrap()
 }
 
-pub fn history() -> History {
-    History::new(run())
-}
-
-pub fn entry(record: Record) -> Entry {
+pub(crate) fn entry(record: Record) -> Entry {
     Entry { at: DateTime::<Utc>::UNIX_EPOCH, record }
 }
 
-pub fn upload(name: &str, generation: u64, crc32c: u32) -> Record {
+pub(crate) fn upload(name: &str, generation: u64, crc32c: u32) -> Record {
     let object = ObjectPath::new("landing", name).unwrap();
     Record::Uploaded { source: String::new(), object: ObjectFinalized { object, generation, size: 10, crc32c } }
 }
 
 /// What the command's function would answer.
-pub fn outcome(command: &Command, version: u64) -> Outcome {
+pub(crate) fn outcome(command: &Command, version: u64) -> Outcome {
     match &command.work {
         Work::IngestFile(work) => Outcome::BatchIngested(BatchIngested {
             object: work.object.clone(),
@@ -140,6 +136,6 @@ fn updated(table: &TableName, version: u64) -> Outcome {
     Outcome::TableUpdated(TableUpdated { table: table.clone(), rows: 1, total_rows: 1, version, superseded: false })
 }
 
-pub fn done(command: &Command, version: u64) -> Record {
+pub(crate) fn done(command: &Command, version: u64) -> Record {
     Record::Done(StepFact { step: command.step.clone(), fact: outcome(command, version) })
 }

@@ -37,6 +37,7 @@ pub(super) fn new_version(model: &str, training: &str, artifact: &ObjectPath) ->
         model: name(model),
         fingerprint: Fingerprint::of("contract", [model.as_bytes(), training.as_bytes()]),
         run: "contract".parse().unwrap(),
+        sequence: 1,
         data: "production.features".parse().unwrap(),
         artifact: artifact.clone(),
         metrics: BTreeMap::from([("auc_pr".to_owned(), 0.75), ("rmse".to_owned(), 0.1)]),
