@@ -1,6 +1,7 @@
 //! Tables as lists of rows, with an algebra in place of SQL.
 //!
-//! A load takes its rows from the batch: one a line where the batch is JSON Lines, otherwise one row that names the batch.
+//! A load takes its rows from the batch: one a line where the batch is JSON Lines, otherwise one row that
+//! stands for its bytes.
 //! A transform's result is one row made of a hash of its SQL and of what its inputs hold. So two warehouses hold the same
 //! exactly when the same batches and the same transforms went in, which is what a simulation compares.
 
@@ -162,7 +163,7 @@ impl MemoryWarehouse {
         let rows: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
         let rows = match rows {
             Ok(rows) if !text.is_empty() && rows.iter().all(Value::is_object) => rows,
-            _ => return Ok(vec![json!({ "batch": load.batch })]),
+            _ => return Ok(vec![json!({ "batch": Fingerprint::of("batch", [&bytes[..]]) })]),
         };
         let required = load.columns.iter().filter(|column| column.required);
         for column in required {
