@@ -18,6 +18,8 @@ DUCKDB_LIBRARY := target/duckdb/libduckdb.so
 
 # onnxruntime and scikit-learn: the peers that the recipe's predictions and metrics are compared with.
 VENV := target/venv
+# DuckDB and Polars: what ingest is measured beside.
+BENCH_VENV := target/venv-bench
 
 help: ## Show this.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -29,8 +31,12 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 test: duckdb $(VENV)/ready ## Run every test; ends with the counts.
 	cargo test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
-bench: duckdb $(VENV)/ready ## Measure: hop time, ingest beside DuckDB and Polars, start-up, predictions.
-	cargo bench --locked -p millstream-tests
+bench: duckdb $(BENCH_VENV)/ready ## Measure: hop time, ingest beside DuckDB and Polars, start-up, predictions.
+	@mkdir -p target/bench
+	cargo build --release --locked -p millstream-tabular --example ingest_csv
+	cargo bench --locked -p millstream-tests | tee target/bench/log
+	$(BENCH_VENV)/bin/python tests/bench/ingest.py target/release/examples/ingest_csv | tee -a target/bench/log
+	@echo && (echo "| measure | figures |"; echo "|---|---|"; grep '^|' target/bench/log) | tee target/bench/table.md
 
 lint: duckdb ## Check formatting and clippy, warnings denied.
 	cargo fmt --check
@@ -52,6 +58,12 @@ $(VENV)/ready: tests/python/requirements.txt
 	@echo "Installing the Python peers of the tests into $(VENV) ..."
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	@touch $@
+
+$(BENCH_VENV)/ready: tests/bench/requirements.txt
+	@echo "Installing DuckDB and Polars into $(BENCH_VENV) (60 MB) ..."
+	@python3 -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	@touch $@
 
 clean-demo: ## Remove the demo's folder, so that it starts afresh.
