@@ -70,7 +70,9 @@ pub(crate) enum Command {
                             millstream run sales/date=2026-11-24\n  millstream run nightly --again")]
     Run(Run),
     /// List runs
-    #[command(after_help = "Examples:\n  millstream runs\n  millstream runs --pipeline iris --limit 5\n  millstream runs --json")]
+    #[command(
+        after_help = "Examples:\n  millstream runs\n  millstream runs --pipeline iris --limit 5\n  millstream runs --json"
+    )]
     Runs {
         /// Only this pipeline's
         #[arg(long)]
@@ -95,8 +97,10 @@ pub(crate) enum Command {
         step: Option<String>,
     },
     /// Ask the warehouse, in BigQuery's SQL
-    #[command(after_help = "Examples:\n  millstream query 'SELECT species, COUNT(*) AS n FROM production.iris_features GROUP BY species'\n  \
-                            millstream query --format csv --limit 1000 - < report.sql > report.csv")]
+    #[command(
+        after_help = "Examples:\n  millstream query 'SELECT species, COUNT(*) AS n FROM production.iris_features GROUP BY species'\n  \
+                            millstream query --format csv --limit 1000 - < report.sql > report.csv"
+    )]
     Query {
         /// A SELECT, `-` for standard input
         sql: String,
@@ -108,8 +112,11 @@ pub(crate) enum Command {
         limit: usize,
     },
     /// Rows that broke their contract
-    #[command(subcommand, after_help = "Examples:\n  millstream quarantine list\n  millstream quarantine show DimProduct.csv\n  \
-                                        millstream quarantine replay sales/2026-11-24/sales.csv")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  millstream quarantine list\n  millstream quarantine show DimProduct.csv\n  \
+                                        millstream quarantine replay sales/2026-11-24/sales.csv"
+    )]
     Quarantine(Quarantine),
     /// Trained models and their versions
     #[command(after_help = "Examples:\n  millstream models\n  millstream models show iris-classifier\n  \
@@ -119,8 +126,10 @@ pub(crate) enum Command {
         command: Option<Models>,
     },
     /// Ask a model
-    #[command(after_help = "Examples:\n  millstream predict iris '{\"instances\": [{\"petal_length\": 1.4, \"petal_width\": 0.2, ...}]}'\n  \
-                            millstream predict iris @instances.json")]
+    #[command(
+        after_help = "Examples:\n  millstream predict iris '{\"instances\": [{\"petal_length\": 1.4, \"petal_width\": 0.2, ...}]}'\n  \
+                            millstream predict iris @instances.json"
+    )]
     Predict {
         /// The endpoint
         endpoint: String,
@@ -201,10 +210,12 @@ pub(crate) enum Quarantine {
         limit: usize,
     },
     /// Upload an upload's quarantined rows again, after its contract was corrected
-    #[command(long_about = "Upload an upload's quarantined rows again, after its contract was corrected.\n\nThe rows go in as \
+    #[command(
+        long_about = "Upload an upload's quarantined rows again, after its contract was corrected.\n\nThe rows go in as \
                             a new upload of the same source, so nothing is loaded twice. It is for sources that append or \
                             merge and whose pattern has a `*`. Others need no replay: where a contract changes, a file that \
-                            replaces or merges is read again as a whole by itself.")]
+                            replaces or merges is read again as a whole by itself."
+    )]
     Replay {
         /// The upload's name
         name: String,

@@ -34,7 +34,8 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Answer<Response> {
-        let response = request.bearer_auth(&self.address.token).send().await.map_err(|error| self.unreachable(&error))?;
+        let response =
+            request.bearer_auth(&self.address.token).send().await.map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }

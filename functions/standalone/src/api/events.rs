@@ -89,7 +89,8 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             format!("version {version} serves on endpoint {endpoint}")
         }
         Outcome::ModelPromoted(ModelJudged { version, endpoint: None, .. }) => format!("version {version} registered"),
-        Outcome::ModelRejected(judged) => match (&judged.rolled_back, judged.checks.iter().find(|check| !check.passed)) {
+        Outcome::ModelRejected(judged) => match (&judged.rolled_back, judged.checks.iter().find(|check| !check.passed))
+        {
             (Some(why), _) => format!("version {} rolled back: {why}", judged.version),
             (None, Some(check)) => {
                 format!("version {} rejected: {} ({})", judged.version, check.expression, check.because)

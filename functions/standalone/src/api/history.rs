@@ -18,7 +18,8 @@ use super::views::{RunDetails, RunStatus, RunSummary, StepView};
 pub(crate) fn details(snapshot: &Snapshot, plan: Option<&Plan>) -> RunDetails {
     let known = Known::of(&snapshot.history);
     let is_open = snapshot.open.is_some();
-    let ended = known.finished.filter(|finished| !is_open && plan.is_none_or(|plan| plan.fingerprint() != finished.plan));
+    let ended =
+        known.finished.filter(|finished| !is_open && plan.is_none_or(|plan| plan.fingerprint() != finished.plan));
     let (state, steps) = match (ended, plan) {
         (Some(finished), _) => {
             let state = if finished.succeeded { RunStatus::Succeeded } else { RunStatus::Failed };

@@ -116,12 +116,8 @@ impl Operations for Local {
 
     async fn take(&self, object: &ObjectPath) -> Answer<Taken> {
         let meta = self.0.store.stat(object).await?;
-        let object = ObjectFinalized {
-            object: meta.path,
-            generation: meta.generation,
-            size: meta.size,
-            crc32c: meta.crc32c,
-        };
+        let object =
+            ObjectFinalized { object: meta.path, generation: meta.generation, size: meta.size, crc32c: meta.crc32c };
         let runs = self.runs_of(&object.object);
         self.0.tell(Event::ObjectFinalized(object)).await?;
         Ok(Taken { runs })
@@ -132,7 +128,12 @@ impl Operations for Local {
         // As `plan-run` names them.
         let content = Fingerprint::of("message", [topic.as_bytes(), data.as_bytes()]);
         let mut runs = Vec::new();
-        if pipelines.by_name.values().flat_map(|pipeline| &pipeline.sources).any(|source| source.topic.as_deref() == Some(topic)) {
+        if pipelines
+            .by_name
+            .values()
+            .flat_map(|pipeline| &pipeline.sources)
+            .any(|source| source.topic.as_deref() == Some(topic))
+        {
             let name = format!("messages/{topic}/{content}.jsonl");
             let landed = ObjectPath::new(pipelines.buckets.landing.clone(), name)
                 .map_err(|error| Refusal::invalid(error.to_string()))?;
@@ -176,8 +177,7 @@ impl Operations for Local {
 
     async fn replay(&self, name: &str) -> Answer<Replayed> {
         let file = quarantine::find(&self.all_runs().await?, name)?;
-        let (object, rows, left_out) =
-            quarantine::replay(&self.0.store, &self.0.planner.pipelines(), &file).await?;
+        let (object, rows, left_out) = quarantine::replay(&self.0.store, &self.0.planner.pipelines(), &file).await?;
         let taken = self.take(&object).await?;
         Ok(Replayed { object, rows, left_out, runs: taken.runs })
     }
@@ -209,12 +209,7 @@ impl Operations for Local {
         }
         let mut endpoints = self.0.endpoints.endpoints().await?;
         endpoints.retain(|state| state.deployed.iter().any(|deployed| deployed.model == *model));
-        Ok(ModelDetails {
-            model: model.clone(),
-            aliases: self.0.registry.aliases(model).await?,
-            versions,
-            endpoints,
-        })
+        Ok(ModelDetails { model: model.clone(), aliases: self.0.registry.aliases(model).await?, versions, endpoints })
     }
 
     async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Rollback>> {

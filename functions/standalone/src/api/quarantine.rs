@@ -68,9 +68,7 @@ pub(super) fn find(runs: &[RunDetails], name: &str) -> Answer<QuarantinedFile> {
         by_path || file.step == name || file.run == name
     };
     files(runs).into_iter().find(is_named).ok_or_else(|| {
-        Refusal::not_found(format!(
-            "no rows of {name} are in quarantine; `millstream quarantine list` shows whose are"
-        ))
+        Refusal::not_found(format!("no rows of {name} are in quarantine; `millstream quarantine list` shows whose are"))
     })
 }
 
@@ -160,7 +158,8 @@ fn new_name(source: &Source, file: &QuarantinedFile) -> Answer<String> {
             "the source takes uploads called {pattern} only, so its bad rows cannot be uploaded beside them: {instead}"
         )));
     }
-    let run: RunId = file.run.parse().map_err(|error: millstream_events::names::NameError| Refusal::invalid(error.to_string()))?;
+    let run: RunId =
+        file.run.parse().map_err(|error: millstream_events::names::NameError| Refusal::invalid(error.to_string()))?;
     let mark = Fingerprint::of("replay", [file.quarantine.to_string().as_bytes()]);
     let mut name = pattern.replacen('*', &format!("replay-{}", mark.short()), 1).replace('*', "");
     for (capture, value) in captures_of(&run.key) {
@@ -175,7 +174,9 @@ fn new_name(source: &Source, file: &QuarantinedFile) -> Answer<String> {
 /// What comes before the rows: a CSV file's header line, as the upload has it.
 async fn header(store: &LocalObjectStore, source: &Source, file: &QuarantinedFile) -> Answer<Vec<u8>> {
     let Some(object) = &file.object else {
-        return Err(Refusal::invalid("the whole file was rejected: correct its contract or the file, and it is read again"));
+        return Err(Refusal::invalid(
+            "the whole file was rejected: correct its contract or the file, and it is read again",
+        ));
     };
     let name = object.name();
     if [".gz", ".zst", ".parquet"].iter().any(|end| name.ends_with(end)) {

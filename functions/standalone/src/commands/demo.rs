@@ -4,6 +4,7 @@
 //! everything up to date.
 
 use std::{
+    collections::HashSet,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -41,7 +42,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../demo/pipelines/iris/production/iris_features.sql"),
     ),
     ("pipelines/products/products.yaml", include_str!("../../demo/pipelines/products/products.yaml")),
-    ("pipelines/products/staging/stg_product.sql", include_str!("../../demo/pipelines/products/staging/stg_product.sql")),
+    (
+        "pipelines/products/staging/stg_product.sql",
+        include_str!("../../demo/pipelines/products/staging/stg_product.sql"),
+    ),
     (
         "pipelines/products/staging/stg_product_subcategory.sql",
         include_str!("../../demo/pipelines/products/staging/stg_product_subcategory.sql"),
@@ -66,7 +70,8 @@ const UPLOADS: &[(&str, &[u8], &str)] = &[
 
 /// The endpoint that is asked, and the row of its training table that it is asked about.
 const ENDPOINT: &str = "iris";
-const QUESTION: &str = "SELECT * FROM production.iris_features ORDER BY petal_length, sepal_length, sepal_width LIMIT 1";
+const QUESTION: &str =
+    "SELECT * FROM production.iris_features ORDER BY petal_length, sepal_length, sepal_width LIMIT 1";
 const TARGET: &str = "species";
 
 /// Far above what the demo takes; a machine that needs longer has another problem.
@@ -80,7 +85,8 @@ pub(super) async fn run(folder: &Path, as_json: bool) -> anyhow::Result<Ended> {
     let demo = Demo::start(project, as_json).await?;
     let summary = tokio::time::timeout(PATIENCE, demo.play(began.0)).await;
     let stopped = demo.stop().await;
-    let summary = summary.context("the pipelines did not end in two minutes; `millstream runs` says where they are")??;
+    let summary =
+        summary.context("the pipelines did not end in two minutes; `millstream runs` says where they are")??;
     stopped?;
     if as_json {
         render::json(&summary);
@@ -119,11 +125,13 @@ impl Demo {
             Claim::Ours(lock) => lock,
             Claim::Running(other) => anyhow::bail!("process {} works in that folder already; stop it first", other.pid),
         };
-        let listener = TcpListener::bind(project.settings.http.address).await.context("cannot listen on this machine")?;
+        let listener =
+            TcpListener::bind(project.settings.http.address).await.context("cannot listen on this machine")?;
         let address = Address { address: listener.local_addr()?, pid: std::process::id(), token: lock::new_token()? };
         if !as_json {
             render::line(&format!("Landing folder  {}", project.landing_folder().display()));
-            render::line(&format!("Listening on    http://{}\n", address.address));
+            render::line(&format!("Listening on    http://{}", address.address));
+            render::line("");
         }
         let platform = Arc::new(Platform::open(project, pipelines, lock)?);
         let router = http::router(&platform, address.address, &address.token);
@@ -136,8 +144,12 @@ impl Demo {
         if !as_json {
             server.spawn(async move {
                 let first = Instant::now();
+                // The sweep and the watcher may tell of one thing both: it is delivered again, and shown once.
+                let mut shown = HashSet::new();
                 while let Some(event) = events.next().await {
-                    render::demo::event(&event, first.elapsed());
+                    if shown.insert((event.run.clone(), event.step.clone(), event.says.clone())) {
+                        render::demo::event(&event, first.elapsed());
+                    }
                 }
             });
         }
@@ -164,7 +176,8 @@ impl Demo {
             let last = UPLOADS.iter().rfind(|(_, _, taken_by)| *taken_by == run).map(|(name, ..)| *name);
             runs.push(self.settle(&operations, run, last).await?);
         }
-        let ran = runs.iter().flat_map(|run| &run.steps).filter(|step| step.ended_at.is_some_and(|at| at >= began)).count();
+        let ran =
+            runs.iter().flat_map(|run| &run.steps).filter(|step| step.ended_at.is_some_and(|at| at >= began)).count();
         let (question, expected, answer) = self.predict(&operations).await?;
         Ok(Summary {
             uploaded,

@@ -17,11 +17,7 @@ mod up;
 mod upload;
 mod wait;
 
-use std::{
-    io::Read,
-    process::ExitCode,
-    str::FromStr,
-};
+use std::{io::Read, process::ExitCode, str::FromStr};
 
 use anyhow::Context;
 use millstream_recipe_tabular::{Environment, RecipeError};

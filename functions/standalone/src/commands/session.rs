@@ -23,7 +23,8 @@ pub(crate) struct Session {
 
 struct Own {
     platform: Arc<Platform>,
-    tasks: JoinSet<()>,
+    /// What goes on by itself; absent where questions are all that is asked.
+    work: Option<JoinSet<()>>,
 }
 
 impl Deref for Session {
@@ -49,7 +50,7 @@ impl Session {
     pub(crate) async fn to_work(project: Project) -> anyhow::Result<Self> {
         let mut session = Self::open(project, |pipelines| Ok(pipelines?))?;
         if let Some(own) = &mut session.own {
-            own.tasks = own.platform.start(Background::Sweep).await?;
+            own.work = Some(own.platform.start(Background::Sweep).await?);
         }
         Ok(session)
     }
@@ -64,7 +65,7 @@ impl Session {
                 let pipelines = usable(project.load_pipelines())?;
                 let platform = Arc::new(Platform::open(project, pipelines, lock)?);
                 let operations = Box::new(Local(platform.clone()));
-                Ok(Self { operations, own: Some(Own { platform, tasks: JoinSet::new() }) })
+                Ok(Self { operations, own: Some(Own { platform, work: None }) })
             }
         }
     }
@@ -74,11 +75,12 @@ impl Session {
         self.own.is_some()
     }
 
-    /// Ends a platform of the command's own.
+    /// Ends a platform of the command's own. One that did not work has nothing to end: a training that a killed platform left
+    /// goes on.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         match self.own {
-            Some(own) => own.platform.stop(own.tasks).await,
-            None => Ok(()),
+            Some(Own { platform, work: Some(tasks) }) => platform.stop(tasks).await,
+            _ => Ok(()),
         }
     }
 }

@@ -32,7 +32,9 @@ pub(super) async fn run(project: Project, upload: &Upload, as_json: bool) -> any
         let taken = session.take(&object).await?;
         if !as_json {
             match taken.runs.as_slice() {
-                [] => render::line(&format!("{} uploaded; no pipeline takes it, so it stays where it is", object.name())),
+                [] => {
+                    render::line(&format!("{} uploaded; no pipeline takes it, so it stays where it is", object.name()))
+                }
                 runs => render::line(&format!("{} uploaded, taken by {}", object.name(), runs.join(" and "))),
             }
         }

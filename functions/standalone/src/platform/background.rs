@@ -1,11 +1,6 @@
 //! What goes on by itself while the platform runs: the landing folder's watch, the sweep, cron schedules, changed pipelines.
 
-use std::{
-    collections::HashMap,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -133,7 +128,10 @@ async fn reload(
                 publish(&platform, Event::SweepDue(SweepDue {})).await;
             }
             Ok(Err(mistakes)) => {
-                tracing::error!("the changed pipelines have {mistakes}; the earlier ones stay in force\n{}", mistakes.render(100));
+                tracing::error!(
+                    "the changed pipelines have {mistakes}; the earlier ones stay in force\n{}",
+                    mistakes.render(100)
+                );
             }
             Err(error) => tracing::error!(%error, "the changed pipelines could not be read"),
         }

@@ -36,8 +36,8 @@ use millstream_transform_table::TransformTable;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::{background::Background, ingress::Ingress};
 use self::lock::DataLock;
+pub(crate) use self::{background::Background, ingress::Ingress};
 use crate::project::Project;
 
 /// How long a stop waits for what runs. Whatever is cut off then is found again by the next start's sweep.
@@ -84,8 +84,7 @@ impl Platform {
         let metrics = Metrics::new()?;
         let dispatcher = Dispatcher::new(dispatch_settings(&project), metrics.clone());
         let bus = Arc::new(dispatcher.clone());
-        let ports =
-            Ports { ledger: ledger.clone(), store: objects.clone(), bus: bus.clone(), clock: clock.clone() };
+        let ports = Ports { ledger: ledger.clone(), store: objects.clone(), bus: bus.clone(), clock: clock.clone() };
         let planner = Arc::new(PlanRun::new(pipelines, ports));
 
         let scratch = settings.data_dir.join("scratch/ingest");

@@ -50,7 +50,13 @@ pub(crate) fn runs(runs: &[RunSummary]) {
 
 pub(crate) fn run(details: &RunDetails) {
     let RunDetails { summary, started_by, steps, definition_changed } = details;
-    line(&format!("{}  {}  started {}  took {}", summary.run, summary.state.word(), when(summary.started_at), span(summary)));
+    line(&format!(
+        "{}  {}  started {}  took {}",
+        summary.run,
+        summary.state.word(),
+        when(summary.started_at),
+        span(summary)
+    ));
     line(&format!("by {}", started_by.join(", ")));
     if *definition_changed {
         line("Its pipeline has changed since; this is how it ended.");
@@ -101,7 +107,10 @@ pub(crate) fn run_summary(details: &RunDetails, began: DateTime<Utc>) {
             let why = summary.reason.as_deref().unwrap_or("see `millstream show`");
             line(&format!("{} {}: {why}", summary.run, state.word()));
             if state == RunStatus::Failed {
-                line(&format!("Look closer with `millstream show {run}`; try again with `millstream retry {run}`", run = summary.run));
+                line(&format!(
+                    "Look closer with `millstream show {run}`; try again with `millstream retry {run}`",
+                    run = summary.run
+                ));
             }
         }
     }
@@ -174,8 +183,12 @@ pub(crate) fn model(model: &ModelDetails) {
         line(&format!("endpoint {}: {}", endpoint.endpoint, shares.join(", ")));
     }
     for version in model.versions.iter().rev() {
-        let names: Vec<&str> =
-            model.aliases.iter().filter(|(_, named)| **named == version.version).map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = model
+            .aliases
+            .iter()
+            .filter(|(_, named)| **named == version.version)
+            .map(|(name, _)| name.as_str())
+            .collect();
         let names = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
         let made = &version.registered;
         line(&format!("\nversion {}{names}  {}", version.version, when(Some(version.at))));
