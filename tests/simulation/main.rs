@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "a failing seed's steps are for the person who runs it")]
 #![allow(clippy::disallowed_methods, reason = "a test has no settings file")]
 
+mod durable;
 mod faults;
 mod mutations;
 mod random;

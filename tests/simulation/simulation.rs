@@ -20,12 +20,12 @@ use millstream_pipeline::plan::{RunState, plan};
 use millstream_ports::{
     Clock, Endpoints, EventBus, Ledger, ModelRegistry, ObjectLedger, ObjectStore, ObjectStoreExt, Precondition,
     Warehouse,
-    memory::{ManualClock, MemoryBus, MemoryModels, MemoryObjectStore, MemoryTrainer, MemoryWarehouse},
 };
 use millstream_runtime::{Ack, Handler};
 use millstream_tests::example::{self, World};
 
 use crate::{
+    durable::Durable,
     faults::{Faults, Faulty},
     mutations::{Forgetful, Mutation, NamedByDelivery},
     random::Random,
@@ -53,31 +53,6 @@ const UPLOADS: &[(&str, &str)] = &[
 
 /// Rounds of delivering everything and sweeping after which a healthy platform has long come to rest.
 const ROUNDS_TO_REST: usize = 60;
-
-/// What outlives the process.
-struct Durable {
-    store: Arc<MemoryObjectStore>,
-    warehouse: Arc<MemoryWarehouse>,
-    trainer: Arc<MemoryTrainer>,
-    models: Arc<MemoryModels>,
-    bus: Arc<MemoryBus>,
-    clock: Arc<ManualClock>,
-}
-
-impl Durable {
-    fn new() -> Self {
-        let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
-        let store = Arc::new(MemoryObjectStore::new());
-        Self {
-            warehouse: Arc::new(MemoryWarehouse::new(store.clone()).slow(1)),
-            trainer: Arc::new(MemoryTrainer::new(store.clone(), clock.clone()).slow(2)),
-            models: Arc::new(MemoryModels::new(clock.clone())),
-            bus: Arc::new(MemoryBus::new()),
-            store,
-            clock,
-        }
-    }
-}
 
 type Deliveries = Vec<(Envelope, Pin<Box<dyn Future<Output = Ack>>>)>;
 

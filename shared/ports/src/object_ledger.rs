@@ -60,6 +60,11 @@ impl ObjectLedger {
         self.path(format!("open/{run}"))
     }
 
+    fn knows(&self, run: &RunId, id: &str) -> bool {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(run).is_some_and(|entries| entries.contains_key(id))
+    }
+
     fn cached(&self, run: &RunId) -> HashMap<String, Entry> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned().unwrap_or_default()
     }
@@ -103,7 +108,7 @@ impl Ledger for ObjectLedger {
 
     async fn record(&self, run: &RunId, record: Record) -> PortResult<Recorded> {
         let id = record.id();
-        if self.cached(run).contains_key(&id) {
+        if self.knows(run, &id) {
             return Ok(Recorded::Known);
         }
         let entry = Entry { at: self.clock.now(), record };

@@ -59,7 +59,8 @@ pub enum TrainingState {
 /// Runs training programs.
 #[async_trait]
 pub trait Trainer: Debug + Send + Sync {
-    /// Starts the job under this id, or reads the one that exists. A lost job is started again by this call.
+    /// Starts the job under this id, or reads the one that exists. The call that finds a job lost may answer
+    /// [`TrainingState::Lost`] or start it again at once; the next call starts it in any case.
     async fn ensure(&self, job: &str, training: &TrainingJob) -> PortResult<TrainingState>;
 
     /// Ends a job; one that has ended or does not exist is left as it is.

@@ -1,0 +1,33 @@
+//! What outlives the process.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use millstream_ports::memory::{
+    ManualClock, MemoryBus, MemoryModels, MemoryObjectStore, MemoryTrainer, MemoryWarehouse,
+};
+
+/// Buckets, tables, jobs, models, messages under way and the time.
+pub(crate) struct Durable {
+    pub(crate) store: Arc<MemoryObjectStore>,
+    pub(crate) warehouse: Arc<MemoryWarehouse>,
+    pub(crate) trainer: Arc<MemoryTrainer>,
+    pub(crate) models: Arc<MemoryModels>,
+    pub(crate) bus: Arc<MemoryBus>,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Durable {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+        let store = Arc::new(MemoryObjectStore::new());
+        Self {
+            warehouse: Arc::new(MemoryWarehouse::new(store.clone()).slow(1)),
+            trainer: Arc::new(MemoryTrainer::new(store.clone(), clock.clone()).slow(2)),
+            models: Arc::new(MemoryModels::new(clock.clone())),
+            bus: Arc::new(MemoryBus::new()),
+            store,
+            clock,
+        }
+    }
+}
