@@ -104,7 +104,7 @@ fn report(connections: usize, Measured { mut latencies, wall }: Measured) {
     let a_second = latencies.len() as f64 / wall.as_secs_f64();
     let (p50, p99) = (quantile(&mut latencies, 0.5), quantile(&mut latencies, 0.99));
     row(
-        &format!("predictions over HTTP, {connections} connections"),
+        &format!("predictions over HTTP, {connections} at once"),
         &format!("{a_second:.0} a second, p50 {}, p99 {}", milliseconds(p50), milliseconds(p99)),
     );
 }

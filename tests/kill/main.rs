@@ -21,6 +21,7 @@ use std::{
 
 use millstream_tests::up::{Project, Up, demo_uploads};
 
+use disturbance::Kills;
 use holdings::{Holdings, first_difference};
 use random::Random;
 
@@ -60,21 +61,21 @@ fn settle(project: &Project, uploads: &[(String, Vec<u8>)]) -> Holdings {
     holdings::of(project, &mut up)
 }
 
-/// One round; what differs, if anything does.
-fn round(seed: u64, expected: &Holdings) -> Option<String> {
+/// One round: how the platform was killed, or what differs.
+fn round(seed: u64, expected: &Holdings) -> Result<Kills, String> {
     let project = project();
     let disturb_and_settle = || {
-        let mut random = Random::new(seed);
-        let uploads = disturbance::disturb(&project, uploads(), &mut random);
-        settle(&project, &uploads)
+        let mut uploads = uploads();
+        let kills = disturbance::disturb(&project, &mut uploads, &mut Random::new(seed));
+        (kills, settle(&project, &uploads))
     };
     // A panic of a round must name its seed.
     match catch_unwind(AssertUnwindSafe(disturb_and_settle)) {
-        Ok(held) => first_difference(&held, expected).map(|why| format!("{why}\n{}", project.log())),
-        Err(panic) => {
-            let why = panic.downcast::<String>().map_or_else(|_| "it panicked".to_owned(), |message| *message);
-            Some(why)
-        }
+        Ok((kills, held)) => match first_difference(&held, expected) {
+            None => Ok(kills),
+            Some(why) => Err(format!("{why}\n{}", project.log())),
+        },
+        Err(panic) => Err(panic.downcast::<String>().map_or_else(|_| "it panicked".to_owned(), |message| *message)),
     }
 }
 
@@ -96,24 +97,31 @@ fn killed_at_any_moment_the_platform_ends_with_what_an_undisturbed_one_holds() {
         None => 0..number("MILLSTREAM_KILL_ROUNDS").unwrap_or(20),
     };
     let left = Mutex::new(seeds.clone());
-    let failures = Mutex::new(Vec::new());
+    let ended = Mutex::new(Vec::new());
     // Rounds wait for processes most of the time: one more than there are processors keeps these busy.
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(4) + 1;
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(seed) = { left.lock().unwrap().next() } {
-                    if let Some(why) = round(seed, &expected) {
-                        failures.lock().unwrap().push((seed, why));
-                    }
+                    let result = round(seed, &expected);
+                    ended.lock().unwrap().push((seed, result));
                 }
             });
         }
     });
-    let failures = failures.into_inner().unwrap();
-    let failed: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
+    let ended = ended.into_inner().unwrap();
+    let failures: Vec<(u64, &String)> =
+        ended.iter().filter_map(|(seed, result)| Some((*seed, result.as_ref().err()?))).collect();
     if let Some((seed, why)) = failures.first() {
+        let failed: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
         panic!("rounds {failed:?} of {seeds:?} ended wrong. Round {seed} (MILLSTREAM_KILL_SEED={seed}): {why}");
     }
-    println!("rounds {seeds:?} ended right");
+    let kills = || ended.iter().filter_map(|(_, result)| result.as_ref().ok());
+    println!(
+        "rounds {seeds:?} ended right after {} kills, {} of them while runs were open, {} with training programs",
+        kills().map(|kills| kills.all).sum::<usize>(),
+        kills().map(|kills| kills.at_work).sum::<usize>(),
+        kills().map(|kills| kills.with_training).sum::<usize>()
+    );
 }
