@@ -40,7 +40,7 @@ pub(crate) fn details(snapshot: &Snapshot, plan: Option<&Plan>) -> RunDetails {
         started_at: snapshot.history.entries().map(|entry| entry.at).min(),
         last_activity: snapshot.history.last_activity(),
         steps_done: steps.iter().filter(|step| step.state == "done").count(),
-        steps: steps.len(),
+        steps_total: steps.len(),
         bad_rows: steps.iter().map(bad_rows).sum(),
         reason,
     };
@@ -56,14 +56,15 @@ fn status(state: RunState) -> RunStatus {
     }
 }
 
-/// The first failure, or the first thing waited for.
+/// The first failure, the first thing waited for, or why the first step that was put off was.
 fn reason(state: RunStatus, steps: &[StepView]) -> Option<String> {
-    let wanted = match state {
-        RunStatus::Failed => "failed",
-        RunStatus::Waiting => "waiting",
-        RunStatus::Running | RunStatus::Succeeded => return None,
+    let wanted: &[&str] = match state {
+        RunStatus::Failed => &["failed"],
+        RunStatus::Waiting => &["waiting"],
+        RunStatus::Running => &["running", "owed"],
+        RunStatus::Succeeded => return None,
     };
-    steps.iter().find(|step| step.state == wanted).and_then(|step| step.reason.clone())
+    steps.iter().filter(|step| wanted.contains(&step.state.as_str())).find_map(|step| step.reason.clone())
 }
 
 fn bad_rows(step: &StepView) -> u64 {

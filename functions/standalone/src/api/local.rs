@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_events::{
     Event, Fingerprint,
+    contract::ColumnType,
+    history::History,
     names::{ModelName, ObjectPath, PipelineName, RunId, StepName},
     trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, SweepDue},
 };
@@ -28,7 +30,7 @@ use crate::platform::Platform;
 pub(crate) struct Local(pub(crate) Arc<Platform>);
 
 impl Local {
-    async fn all_runs(&self) -> Answer<Vec<RunDetails>> {
+    async fn all_runs(&self) -> Answer<Vec<(History, RunDetails)>> {
         let mut all = Vec::new();
         for run in self.0.ledger.runs().await? {
             all.push(self.details(&run).await?);
@@ -36,14 +38,15 @@ impl Local {
         Ok(all)
     }
 
-    async fn details(&self, run: &RunId) -> Answer<RunDetails> {
+    async fn details(&self, run: &RunId) -> Answer<(History, RunDetails)> {
         let snapshot = self.0.ledger.snapshot(run).await?;
         let pipelines = self.0.planner.pipelines();
         let plan = pipelines
             .by_name
             .get(&run.pipeline)
             .map(|pipeline| millstream_pipeline::plan::plan(&pipelines, pipeline, &snapshot.history));
-        Ok(history::details(&snapshot, plan.as_ref()))
+        let details = history::details(&snapshot, plan.as_ref());
+        Ok((snapshot.history, details))
     }
 
     /// The runs an object of the landing bucket belongs to.
@@ -75,13 +78,13 @@ impl Local {
 #[async_trait]
 impl Operations for Local {
     async fn runs(&self) -> Answer<Vec<RunSummary>> {
-        let mut runs: Vec<_> = self.all_runs().await?.into_iter().map(|details| details.summary).collect();
+        let mut runs: Vec<_> = self.all_runs().await?.into_iter().map(|(_, details)| details.summary).collect();
         runs.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then_with(|| a.run.cmp(&b.run)));
         Ok(runs)
     }
 
     async fn show(&self, run: &RunId) -> Answer<RunDetails> {
-        let details = self.details(run).await?;
+        let (_, details) = self.details(run).await?;
         if details.summary.started_at.is_none() {
             self.check_pipeline(&run.pipeline)?;
             return Err(Refusal::not_found(format!("nothing is known of the run {run}; `millstream runs` lists them")));
@@ -162,7 +165,14 @@ impl Operations for Local {
     }
 
     async fn query(&self, sql: &str, limit: usize) -> Answer<Rows> {
-        let answer = self.0.warehouse.query(sql, limit).await?;
+        let mut answer = self.0.warehouse.query(sql, limit).await?;
+        for row in &mut answer.rows {
+            for (value, column) in row.iter_mut().zip(&answer.columns) {
+                if matches!(column.kind, ColumnType::Numeric { .. } | ColumnType::BigNumeric { .. }) {
+                    trim_zeros(value);
+                }
+            }
+        }
         Ok(Rows { columns: answer.columns, rows: answer.rows, truncated: answer.truncated })
     }
 
@@ -232,5 +242,15 @@ impl Operations for Local {
 
     async fn events(&self) -> Answer<BoxStream<'static, EventView>> {
         Ok(events::stream(self.0.dispatcher.subscribe()))
+    }
+}
+
+/// Decimals as BigQuery writes them: without the zeros that only say how many digits there could be.
+fn trim_zeros(value: &mut Value) {
+    if let Value::String(text) = value
+        && text.contains('.')
+    {
+        let end = text.trim_end_matches('0').trim_end_matches('.').len();
+        text.truncate(end);
     }
 }

@@ -4,12 +4,15 @@
 //! source appends or merges. Where it replaces its table the new upload would leave only the replayed rows; there, as with
 //! every source that is not appended to, a corrected contract reads the whole file again by itself.
 
+use std::collections::BTreeMap;
+
 use futures::TryStreamExt;
 use millstream_embedded::objects::LocalObjectStore;
 use millstream_events::{
-    Fingerprint,
+    Fingerprint, StepRef,
     contract::FileFormat,
-    fact::Outcome,
+    fact::{BatchIngested, Outcome},
+    history::{Entry, History, Record},
     names::{ObjectPath, RunId},
     work::WriteMode,
 };
@@ -26,42 +29,66 @@ use super::{
 const HEADER_LIMIT: usize = 1 << 20;
 
 /// Every upload with rows in quarantine, the latest first.
-pub(super) fn files(runs: &[RunDetails]) -> Vec<QuarantinedFile> {
-    let mut files: Vec<_> =
-        runs.iter().flat_map(|run| run.steps.iter().filter_map(|step| file(&run.summary.run, step))).collect();
+///
+/// What was ingested is read from the histories: a file that was appended needs no ingest step any more after its contract has
+/// changed, and its quarantine is worth the more then.
+pub(super) fn files(runs: &[(History, RunDetails)]) -> Vec<QuarantinedFile> {
+    let mut files = Vec::new();
+    for (history, details) in runs {
+        files.extend(last_ingests(history).into_values().filter_map(ingested));
+        files.extend(details.steps.iter().filter_map(|step| rejected(&details.summary.run, step)));
+    }
     files.sort_by(|a, b| b.at.cmp(&a.at));
     files
 }
 
-fn file(run: &str, step: &StepView) -> Option<QuarantinedFile> {
-    let of = |quarantine: &ObjectPath| QuarantinedFile {
+/// The last time each upload of a run was read.
+fn last_ingests(history: &History) -> BTreeMap<&ObjectPath, (&Entry, &StepRef, &BatchIngested)> {
+    let mut last = BTreeMap::new();
+    for entry in history.entries() {
+        let Record::Done(fact) = &entry.record else { continue };
+        let Outcome::BatchIngested(batch) = &fact.fact else { continue };
+        let found = last.entry(&batch.object).or_insert((entry, &fact.step, batch));
+        if entry.at > found.0.at {
+            *found = (entry, &fact.step, batch);
+        }
+    }
+    last
+}
+
+fn ingested((entry, step, batch): (&Entry, &StepRef, &BatchIngested)) -> Option<QuarantinedFile> {
+    Some(QuarantinedFile {
+        run: step.run.to_string(),
+        step: step.step.to_string(),
+        object: Some(batch.object.clone()),
+        quarantine: batch.quarantine.clone()?,
+        rows: batch.rows,
+        bad_rows: Some(batch.bad_rows),
+        reasons: batch.reasons.clone(),
+        rejected: None,
+        at: Some(entry.at),
+    })
+}
+
+fn rejected(run: &str, step: &StepView) -> Option<QuarantinedFile> {
+    if step.state != "failed" || !step.step.starts_with("ingest/") {
+        return None;
+    }
+    Some(QuarantinedFile {
         run: run.to_owned(),
         step: step.step.clone(),
         object: None,
-        quarantine: quarantine.clone(),
+        quarantine: step.kept.first()?.clone(),
         rows: 0,
         bad_rows: None,
-        reasons: Default::default(),
-        rejected: None,
+        reasons: BTreeMap::new(),
+        rejected: step.reason.clone(),
         at: step.ended_at,
-    };
-    match &step.outcome {
-        Some(Outcome::BatchIngested(batch)) => Some(QuarantinedFile {
-            object: Some(batch.object.clone()),
-            rows: batch.rows,
-            bad_rows: Some(batch.bad_rows),
-            reasons: batch.reasons.clone(),
-            ..of(batch.quarantine.as_ref()?)
-        }),
-        None if step.step.starts_with("ingest/") => {
-            Some(QuarantinedFile { rejected: step.reason.clone(), ..of(step.kept.first()?) })
-        }
-        _ => None,
-    }
+    })
 }
 
 /// The latest file that `name` names: an upload's name, or its quarantine's.
-pub(super) fn find(runs: &[RunDetails], name: &str) -> Answer<QuarantinedFile> {
+pub(super) fn find(runs: &[(History, RunDetails)], name: &str) -> Answer<QuarantinedFile> {
     let is_named = |file: &QuarantinedFile| {
         let paths = file.object.iter().chain([&file.quarantine]);
         let by_path = paths.into_iter().any(|path| path.name() == name || path.to_string() == name);

@@ -54,7 +54,7 @@ pub(crate) struct RunSummary {
     /// Steps that are done.
     pub(crate) steps_done: usize,
     /// All steps that are known.
-    pub(crate) steps: usize,
+    pub(crate) steps_total: usize,
     /// Rows in quarantine.
     pub(crate) bad_rows: u64,
     /// Why it waits or failed.

@@ -1,12 +1,15 @@
 //! Waits for runs and shows how they come along.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use millstream_events::names::RunId;
 
 use crate::{
-    api::{Answer, Code, Operations, views::RunDetails},
+    api::{
+        Answer, Code, Operations,
+        views::{RunDetails, StepView},
+    },
     render::Progress,
 };
 
@@ -14,7 +17,17 @@ use crate::{
 /// of a moment before it is recorded.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Waits until none of the runs has anything more to do, and returns them in the same order.
+/// A step that was put off is asked for again and again: it may wait for a table that only another upload brings. This long
+/// without any news it is no longer waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Whether nothing of a run goes on but steps that were put off.
+fn is_put_off(details: &RunDetails) -> bool {
+    let goes_on = |step: &&StepView| matches!(step.state.as_str(), "running" | "owed");
+    details.steps.iter().filter(goes_on).all(|step| step.reason.is_some())
+}
+
+/// Waits until none of the runs has anything more to do, or only what was put off, and returns them in the same order.
 pub(crate) async fn until_settled(
     operations: &(dyn Operations + '_),
     runs: &[RunId],
@@ -31,6 +44,7 @@ pub(crate) async fn until(
     is_far_enough: &(dyn Fn(&RunDetails) -> bool + Sync),
 ) -> Answer<Vec<RunDetails>> {
     let mut events = operations.events().await?;
+    let (mut last, mut since) = (Vec::new(), Instant::now());
     loop {
         let mut found = Vec::new();
         for run in runs {
@@ -45,6 +59,12 @@ pub(crate) async fn until(
             }
         }
         if found.len() == runs.len() && found.iter().all(|details| !details.summary.open && is_far_enough(details)) {
+            progress.finish();
+            return Ok(found);
+        }
+        if found != last {
+            (last, since) = (found.clone(), Instant::now());
+        } else if since.elapsed() >= PATIENCE && found.len() == runs.len() && found.iter().all(is_put_off) {
             progress.finish();
             return Ok(found);
         }

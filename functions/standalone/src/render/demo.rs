@@ -85,7 +85,7 @@ pub(crate) fn summary(summary: &Summary, folder: &Path, took: Duration) {
             pipeline(run),
             run.summary.state.word(),
             run.summary.steps_done,
-            run.summary.steps
+            run.summary.steps_total
         ));
         if let Some(reason) = &run.summary.reason {
             line(&format!("  {reason}"));

@@ -38,7 +38,7 @@ pub(crate) fn runs(runs: &[RunSummary]) {
         table.add_row([
             run.run.clone(),
             run.state.word().to_owned(),
-            format!("{}/{}", run.steps_done, run.steps),
+            format!("{}/{}", run.steps_done, run.steps_total),
             when(run.started_at),
             span(run),
             run.bad_rows.to_string(),
@@ -102,7 +102,9 @@ pub(crate) fn run_summary(details: &RunDetails, began: DateTime<Utc>) {
     let bad = if summary.bad_rows > 0 { format!(", {} rows in quarantine", summary.bad_rows) } else { String::new() };
     match summary.state {
         RunStatus::Succeeded if ran == 0 => line(&format!("{} is up to date: no step ran{bad}", summary.run)),
-        RunStatus::Succeeded => line(&format!("{} succeeded: {ran} of {} steps ran{bad}", summary.run, summary.steps)),
+        RunStatus::Succeeded => {
+            line(&format!("{} succeeded: {ran} of {} steps ran{bad}", summary.run, summary.steps_total))
+        }
         state => {
             let why = summary.reason.as_deref().unwrap_or("see `millstream show`");
             line(&format!("{} {}: {why}", summary.run, state.word()));

@@ -110,7 +110,7 @@ fn a_message_over_http_becomes_rows() {
         row.len()
     );
     assert!(http(&up.address, &request).starts_with("HTTP/1.1 204"));
-    project.run(&["publish", "returns", r#"{"sale_id": 3}"#, "--wait"]);
+    project.run(&["publish", "returns", r#"{"sale_id": 3}"#]).well();
     let came = (0..400).any(|_| {
         let left = project.run(&["query", "--format", "csv", "SELECT COUNT(*) FROM source.returns"]);
         left.stdout.ends_with("\n2\n")
