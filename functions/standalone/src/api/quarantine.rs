@@ -38,7 +38,7 @@ pub(super) fn files(runs: &[(History, RunDetails)]) -> Vec<QuarantinedFile> {
         files.extend(last_ingests(history).into_values().filter_map(ingested));
         files.extend(details.steps.iter().filter_map(|step| rejected(&details.summary.run, step)));
     }
-    files.sort_by(|a, b| b.at.cmp(&a.at));
+    files.sort_by_key(|file| std::cmp::Reverse(file.at));
     files
 }
 
