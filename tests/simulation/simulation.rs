@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::DateTime;
 use millstream_events::{
     Envelope, Event,
     names::{ModelName, ObjectPath},
