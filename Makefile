@@ -25,8 +25,8 @@ help: ## Show this.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 demo: duckdb ## Build Millstream and run the example pipelines: files in, a served model out.
-	cargo build --release --locked -p millstream
-	target/release/millstream demo --dir demo-project
+	cargo build --profile demo --locked -p millstream
+	target/demo/millstream demo --dir demo-project
 
 test: duckdb $(VENV)/ready ## Run every test; ends with the counts.
 	cargo test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
