@@ -101,6 +101,9 @@ pub struct Host {
 /// `GET /livez`, `/readyz` and `/metrics`. A process merges its own routes into it.
 pub fn router(host: Host, limits: RequestLimits) -> Router {
     let metrics = host.metrics.clone();
+    for handler in host.handlers.iter() {
+        metrics.announce(handler.name());
+    }
     let readiness = host.readiness.clone();
     let events = Router::new()
         .route("/", post(events))

@@ -10,6 +10,9 @@ const HOP_BUCKETS: &[f64] = &[1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e
 /// A millisecond to ten minutes, which is longer than any delivery may take.
 const HANDLING_BUCKETS: &[f64] = &[1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0];
 
+/// How a delivery can end, as the label `result`.
+const RESULTS: [&str; 4] = ["done", "pending", "retry", "panic"];
+
 /// Every metric of the runtime, and the registry for a process's own.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -64,6 +67,15 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Shows a function's counters from now on, at zero: a counter that appears with its first delivery hides that delivery
+    /// from every rate computed over it.
+    pub fn announce(&self, function: &str) {
+        for result in RESULTS {
+            self.deliveries.with_label_values(&[function, result]);
+        }
+        self.queued.with_label_values(&[function]);
+    }
+
     /// Adds a metric of the process's own, such as a prediction counter.
     ///
     /// # Errors
@@ -95,6 +107,15 @@ mod tests {
         let text = metrics.render().unwrap();
         assert!(text.contains(r#"millstream_deliveries_total{function="load-table",result="done"} 1"#), "{text}");
         assert!(text.contains(r#"millstream_hop_seconds_bucket{function="load-table",le="0.00005"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn an_announced_function_shows_its_counters_before_its_first_delivery() {
+        let metrics = Metrics::new().unwrap();
+        metrics.announce("load-table");
+        let text = metrics.render().unwrap();
+        assert!(text.contains(r#"millstream_deliveries_total{function="load-table",result="done"} 0"#), "{text}");
+        assert!(text.contains(r#"millstream_queued_deliveries{function="load-table"} 0"#), "{text}");
     }
 
     #[test]

@@ -124,6 +124,7 @@ impl Dispatcher {
         let mut phase = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
         if matches!(*phase, Phase::Starting) {
             let lane = |handler: Arc<dyn Handler>| {
+                self.shared.metrics.announce(handler.name());
                 let limit = self.settings.concurrency_of.get(handler.name()).copied();
                 Arc::new(Lane::new(handler, limit.unwrap_or(self.settings.concurrency), self.shared.clone()))
             };
