@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint duckdb clean-demo
+.PHONY: help demo test bench lint duckdb peers clean-demo
 
 # DuckDB's official shared library, as npm carries it: linking it takes seconds, compiling DuckDB half an hour.
 DUCKDB_VERSION := 1.5.6-r.1
@@ -18,6 +18,8 @@ DUCKDB_LIBRARY := target/duckdb/libduckdb.so
 
 # onnxruntime and scikit-learn: the peers that the recipe's predictions and metrics are compared with.
 VENV := target/venv
+# fake-gcs-server and bqemulator: what the Google Cloud adapters are tested against, beside Google's Pub/Sub emulator.
+PEERS_VENV := target/venv-peers
 # DuckDB and Polars: what ingest is measured beside.
 BENCH_VENV := target/venv-bench
 
@@ -28,7 +30,7 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 	cargo build --profile demo --locked -p millstream
 	target/demo/millstream demo --dir demo-project
 
-test: duckdb $(VENV)/ready ## Run every test; ends with the counts.
+test: duckdb peers $(VENV)/ready ## Run every test; ends with the counts.
 	cargo test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
 bench: duckdb $(BENCH_VENV)/ready ## Measure: hop time, ingest beside DuckDB and Polars, start-up, predictions.
@@ -44,6 +46,8 @@ lint: duckdb ## Check formatting and clippy, warnings denied.
 
 duckdb: $(DUCKDB_LIBRARY) ## Fetch DuckDB's library into target/duckdb.
 
+peers: $(PEERS_VENV)/ready ## Install the peers of the Google Cloud tests into target/venv-peers (610 MB).
+
 $(DUCKDB_LIBRARY):
 	@test -n "$(DUCKDB_PACKAGE)" || { echo "No prebuilt DuckDB for $(MACHINE): build with --features bundled instead." >&2; exit 1; }
 	@command -v npm >/dev/null || { echo "npm is needed to fetch DuckDB's library: install Node.js, or build with --features bundled." >&2; exit 1; }
@@ -58,6 +62,12 @@ $(VENV)/ready: tests/python/requirements.txt
 	@echo "Installing the Python peers of the tests into $(VENV) ..."
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	@touch $@
+
+$(PEERS_VENV)/ready: tests/python/peers.txt
+	@echo "Installing fake-gcs-server and bqemulator into $(PEERS_VENV) (a minute) ..."
+	@python3 -m venv $(PEERS_VENV)
+	@$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/peers.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt

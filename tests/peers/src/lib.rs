@@ -1,0 +1,15 @@
+//! Real protocol peers, started by the tests that need them and ended with them.
+//!
+//! | peer                                     | from                                                          |
+//! |------------------------------------------|---------------------------------------------------------------|
+//! | Google's Pub/Sub emulator                | the Google Cloud CLI's component `pubsub-emulator`, Java       |
+//! | fake-gcs-server                          | `tests/python/peers.txt`, installed by `make test`             |
+//! | bqemulator                               | `tests/python/peers.txt`, installed by `make test`             |
+//!
+//! A peer that cannot be started is a failed test that says what is missing, never a skipped one.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+pub mod process;
+
+pub use process::{Peer, free_port, peers_bin};
