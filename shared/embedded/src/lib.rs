@@ -2,7 +2,9 @@
 //! registry as files and predictions in process.
 
 mod blocking;
+mod copied;
 pub mod models;
 pub mod objects;
 pub mod trainer;
+#[cfg(feature = "warehouse")]
 pub mod warehouse;

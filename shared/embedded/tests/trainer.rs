@@ -21,6 +21,7 @@ use millstream_events::{
 use millstream_ports::{
     ErrorKind, ObjectStore, ObjectStoreExt, Precondition, Trainer, TrainingJob, TrainingState,
     contracts::{self, trainer::Behaviour},
+    memory::MemoryObjectStore,
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -84,6 +85,10 @@ impl Drop for Machine {
 }
 
 fn open_trainer(root: &TempDir, store: &LocalObjectStore, max_running: usize) -> ProcessTrainer {
+    trainer_on(root, Arc::new(store.clone()), max_running)
+}
+
+fn trainer_on(root: &TempDir, store: Arc<dyn ObjectStore>, max_running: usize) -> ProcessTrainer {
     let this = std::env::current_exe().unwrap();
     let supervisor = [this.as_os_str(), "--ignored".as_ref(), "--exact".as_ref(), "supervisor_process".as_ref()];
     let settings = TrainerSettings {
@@ -93,7 +98,7 @@ fn open_trainer(root: &TempDir, store: &LocalObjectStore, max_running: usize) ->
         jobs_dir: root.path().join("jobs"),
         max_running,
     };
-    ProcessTrainer::new(Arc::new(store.clone()), settings).unwrap()
+    ProcessTrainer::new(store, settings).unwrap()
 }
 
 /// The ids of the living processes that were started for the job in this folder.
@@ -247,6 +252,22 @@ async fn a_program_sees_the_documented_environment_and_nothing_else() {
     ];
     let expected: Vec<_> = expected.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_store_that_has_no_files_are_copied_beside_the_job() {
+    let machine = Machine::new();
+    let store = Arc::new(MemoryObjectStore::new());
+    let paths = ["a/part.csv", "b/part.csv"].map(|name| ObjectPath::new("lake", name).unwrap());
+    for (path, text) in paths.iter().zip(["one\n", "two\n"]) {
+        store.put(path, text, Precondition::None).await.unwrap();
+    }
+    let trainer = trainer_on(&machine.root, store.clone(), 8);
+    let script = "cat $AIP_TRAINING_DATA_URI/* > $AIP_MODEL_DIR/rows.txt";
+    let training = TrainingJob { data: paths.to_vec(), ..shell("copied", script) };
+    assert!(matches!(end(&trainer, "copied", &training).await, TrainingState::Succeeded { .. }));
+    let kept = store.read(&training.output.join("rows.txt").unwrap(), 100).await.unwrap();
+    assert_eq!(kept, "one\ntwo\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,12 +8,12 @@ use millstream_ports::{ObjectStore, PortError, PortResult, Scorer, optional};
 use millstream_scoring::{HoldoutError, score_holdout};
 
 use super::{loaded::LoadedModels, name_error};
-use crate::blocking::blocking;
+use crate::{blocking::blocking, copied::copy, objects::io_error};
 
 /// The held-out rows' name beside a model's files.
 const HOLDOUT_FILE: &str = "holdout.parquet";
 
-/// A [`Scorer`] for ONNX models, in process. Its store must have its objects as files.
+/// A [`Scorer`] for ONNX models, in process.
 #[derive(Debug)]
 pub struct OnnxScorer {
     store: Arc<dyn ObjectStore>,
@@ -35,11 +35,16 @@ impl Scorer for OnnxScorer {
             return Ok(None);
         }
         let Some(model) = self.models.get(artifact).await? else { return Ok(None) };
-        let file = self.store.local_path(&holdout).ok_or_else(|| {
-            PortError::invalid(format!(
-                "{holdout} is no file on this machine: scoring here needs the local object store"
-            ))
-        })?;
+        // Removed with this: the rows are read once.
+        let copied = tempfile::NamedTempFile::new()
+            .map_err(|error| io_error(format!("keeping a copy of {holdout}"), error))?;
+        let file = match self.store.local_path(&holdout) {
+            Some(file) => file,
+            None => {
+                copy(&*self.store, &holdout, copied.path()).await?;
+                copied.path().to_owned()
+            }
+        };
         blocking(move || match score_holdout(&model, &file) {
             Ok(scored) => Ok(Some(scored.metrics)),
             // The tables have grown apart: an old model cannot be compared on new rows, which is no fault of the new one.

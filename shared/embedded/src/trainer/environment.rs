@@ -17,14 +17,14 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use millstream_events::work::{DataFormat, Program};
-use millstream_ports::{ObjectStore, PortError, PortResult, TrainingJob};
+use millstream_ports::{ObjectStore, PortError, PortResult, TrainingJob, optional};
 
 use super::{TrainerSettings, folder::JobFolder, state::ProgramFile};
-use crate::objects::io_error;
+use crate::{copied::copy, objects::io_error};
 
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 
@@ -33,11 +33,38 @@ pub(super) fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
-/// What to run for a job.
-pub(super) fn program(
+/// The files with the rows to learn from: the store's own, or copies in the job's folder.
+pub(super) async fn rows(
     store: &dyn ObjectStore,
+    training: &TrainingJob,
+    folder: &JobFolder,
+) -> PortResult<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for (at, object) in training.data.iter().enumerate() {
+        if optional(store.stat(object).await)?.is_none() {
+            return Err(PortError::not_found(format!("{object}, the rows to learn from, is not there")));
+        }
+        files.push(match store.local_path(object) {
+            Some(file) => file,
+            None => {
+                let copies = folder.join("copies");
+                fs::create_dir_all(&copies)
+                    .map_err(|error| io_error(format!("creating {}", copies.display()), error))?;
+                let name = Path::new(object.name()).file_name().unwrap_or_default();
+                let file = copies.join(format!("{at:05}-{}", name.display()));
+                copy(store, object, &file).await?;
+                file
+            }
+        });
+    }
+    Ok(files)
+}
+
+/// What to run for a job whose rows are in `rows`.
+pub(super) fn program(
     settings: &TrainerSettings,
     training: &TrainingJob,
+    rows: &[PathBuf],
     folder: &JobFolder,
 ) -> PortResult<ProgramFile> {
     let mut argv = match &training.program {
@@ -63,7 +90,7 @@ pub(super) fn program(
     ] {
         env.insert(name.to_owned(), text(path.as_os_str())?);
     }
-    match data(store, training, folder)? {
+    match data(rows, folder)? {
         Some(path) => env.insert("AIP_TRAINING_DATA_URI".to_owned(), text(path.as_os_str())?),
         None => env.remove("AIP_TRAINING_DATA_URI"),
     };
@@ -71,19 +98,9 @@ pub(super) fn program(
 }
 
 /// The file with the rows, or a folder of links to the files.
-fn data(store: &dyn ObjectStore, training: &TrainingJob, folder: &JobFolder) -> PortResult<Option<PathBuf>> {
-    let mut files = Vec::new();
-    for path in &training.data {
-        let file = store.local_path(path).ok_or_else(|| {
-            PortError::invalid(format!("{path} is no file on this machine: training here needs the local object store"))
-        })?;
-        if !file.is_file() {
-            return Err(PortError::not_found(format!("{path}, the rows to learn from, is not there")));
-        }
-        files.push(file);
-    }
+fn data(files: &[PathBuf], folder: &JobFolder) -> PortResult<Option<PathBuf>> {
     if files.len() < 2 {
-        return Ok(files.pop());
+        return Ok(files.first().cloned());
     }
     let rows = folder.join("data");
     let linked = fs::create_dir_all(&rows).and_then(|()| {

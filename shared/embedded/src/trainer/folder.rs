@@ -153,7 +153,7 @@ impl JobFolder {
     /// Takes away what a lost start left behind, and ends what it left running. Checkpoints stay: that is what they are for.
     pub(super) fn clear_for_start(&self) -> PortResult<()> {
         super::processes::kill_all_of(self);
-        for folder in ["data", "model", "logs"] {
+        for folder in ["copies", "data", "model", "logs"] {
             remove(&self.join(folder)).map_err(|error| self.failed(error))?;
         }
         remove(&self.join(SUPERVISOR)).map_err(|error| self.failed(error))?;

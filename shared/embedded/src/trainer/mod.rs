@@ -73,7 +73,7 @@ struct Shared {
 }
 
 impl ProcessTrainer {
-    /// A trainer that reads its rows from `store`, which must have its objects as files, and keeps models there.
+    /// A trainer that reads its rows from `store` and keeps models there.
     pub fn new(store: Arc<dyn ObjectStore>, mut settings: TrainerSettings) -> PortResult<Self> {
         for folder in [&mut settings.jobs_dir, &mut settings.project_dir] {
             let opened = fs::create_dir_all(&*folder).and_then(|()| folder.canonicalize());
@@ -123,8 +123,7 @@ impl ProcessTrainer {
     async fn start(&self, job: &str, training: &TrainingJob, folder: JobFolder, hold: File) -> PortResult<()> {
         let _one_at_a_time = self.shared.starting.lock().await;
         let this = self.clone();
-        let (job, training) = (job.to_owned(), training.clone());
-        let prepared = blocking(move || {
+        let cleared = blocking(move || {
             let settings = &this.shared.settings;
             let others = JobFolder::all(&settings.jobs_dir)?.into_iter().filter(|other| other.path() != folder.path());
             let mut running = 0;
@@ -135,13 +134,20 @@ impl ProcessTrainer {
                 return Ok(None);
             }
             folder.clear_for_start()?;
-            let program = environment::program(&*this.shared.store, settings, &training, &folder)?;
-            folder.write_program(&program)?;
-            tracing::info!(job, model = %training.model, program = ?program.argv.first(), "training starts");
             Ok(Some(folder))
         })
         .await?;
-        let Some(folder) = prepared else { return Ok(()) };
+        let Some(folder) = cleared else { return Ok(()) };
+        let rows = environment::rows(&*self.shared.store, training, &folder).await?;
+        let this = self.clone();
+        let (job, training) = (job.to_owned(), training.clone());
+        let folder = blocking(move || {
+            let program = environment::program(&this.shared.settings, &training, &rows, &folder)?;
+            folder.write_program(&program)?;
+            tracing::info!(job, model = %training.model, program = ?program.argv.first(), "training starts");
+            Ok(folder)
+        })
+        .await?;
         let [program, arguments @ ..] = self.shared.settings.supervisor.as_slice() else {
             return Err(PortError::invalid("the trainer's settings name no supervisor program"));
         };
