@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    contract::{Column, Contract, FileOptions},
+    contract::{Column, Contract, FileFormat, FileOptions},
     fact::ModelTrained,
     names::{ModelName, ObjectPath, TableName},
 };
@@ -67,14 +67,16 @@ pub struct TableLayout {
     pub description: Option<String>,
 }
 
-/// For `load-table`: make sure a batch is in its table.
+/// For `load-table`: make sure the rows of one or more files are in their table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = accepts_one_batch)]
 pub struct LoadTable {
-    /// The Parquet batch.
-    pub batch: ObjectPath,
+    /// The files, together one load: validated Parquet batches, or the one file of `uploaded`.
+    #[serde(alias = "batch", deserialize_with = "one_or_many")]
+    pub batches: Vec<ObjectPath>,
     /// The table.
     pub table: TableName,
-    /// The batch's columns.
+    /// The columns of the batches; one that a batch lacks is NULL in its rows.
     pub columns: Vec<Column>,
     /// How the rows get in.
     pub write: WriteMode,
@@ -83,6 +85,55 @@ pub struct LoadTable {
     pub layout: TableLayout,
     /// Orders replaces of one table: the upload's generation. A replace older than what the table holds changes nothing.
     pub sequence: u64,
+    /// Set when the file is loaded as it was uploaded, by a warehouse that reads such files itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploaded: Option<UploadedFile>,
+}
+
+/// Which content of an uploaded object is meant, and how to read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UploadedFile {
+    /// The object's generation when the command was made.
+    pub generation: u64,
+    /// Its bytes' length.
+    pub size: u64,
+    /// Its bytes' CRC32C. With the length it says which content is meant, as in [`IngestFile`].
+    pub crc32c: u32,
+    /// The kind of file.
+    pub format: FileFormat,
+    /// How to read it.
+    #[serde(default)]
+    pub options: FileOptions,
+}
+
+/// Commands of earlier producers named one batch, as `batch`.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ObjectPath>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(ObjectPath),
+        Many(Vec<ObjectPath>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(path) => vec![path],
+        OneOrMany::Many(paths) => paths,
+    })
+}
+
+/// Says in the schema what [`one_or_many`] takes.
+fn accepts_one_batch(schema: &mut schemars::Schema) {
+    let batch = serde_json::json!({
+        "type": "string",
+        "deprecated": true,
+        "description": "The one file, as earlier producers wrote it."
+    });
+    if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+        properties.insert("batch".to_owned(), batch);
+    }
+    if let Some(required) = schema.get_mut("required").and_then(serde_json::Value::as_array_mut) {
+        required.retain(|field| field != "batches");
+    }
+    schema.insert("anyOf".to_owned(), serde_json::json!([{"required": ["batches"]}, {"required": ["batch"]}]));
 }
 
 /// For `transform-table`: make sure a table holds what its SELECT gives.

@@ -35,12 +35,13 @@ impl World {
 
     async fn load(&self, job: &str) {
         let load = LoadTable {
-            batch: BATCH.parse().unwrap(),
+            batches: vec![BATCH.parse().unwrap()],
             table: "source.orders".parse().unwrap(),
             columns: Vec::new(),
             write: WriteMode::Append,
             layout: TableLayout::default(),
             sequence: 1,
+            uploaded: None,
         };
         self.warehouse.ensure_load(job, &load).await.unwrap();
     }

@@ -37,12 +37,13 @@ fn table() -> TableName {
 
 fn command(write: WriteMode, sequence: u64) -> Command<Load> {
     let work = Load {
-        batch: BATCH.parse().unwrap(),
+        batches: vec![BATCH.parse().unwrap()],
         table: table(),
         columns: Vec::new(),
         write,
         layout: TableLayout::default(),
         sequence,
+        uploaded: None,
     };
     let step = StepRef {
         run: "shop".parse().unwrap(),

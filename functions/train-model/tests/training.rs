@@ -49,12 +49,13 @@ impl World {
         let batch: ObjectPath = BATCH.parse().unwrap();
         self.store.put(&batch, "{\"x\":1}\n{\"x\":2}\n", Precondition::None).await.unwrap();
         let load = LoadTable {
-            batch,
+            batches: vec![batch],
             table: "production.features".parse().unwrap(),
             columns: Vec::new(),
             write: WriteMode::Append,
             layout: TableLayout::default(),
             sequence: 1,
+            uploaded: None,
         };
         self.warehouse.ensure_load(job, &load).await.unwrap();
     }

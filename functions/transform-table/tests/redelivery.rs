@@ -35,12 +35,13 @@ async fn warehouse(tables: &[&str]) -> Arc<MemoryWarehouse> {
 
 async fn add_table(warehouse: &MemoryWarehouse, name: &str) {
     let load = LoadTable {
-        batch: "gs://lake/batch.jsonl".parse().unwrap(),
+        batches: vec!["gs://lake/batch.jsonl".parse().unwrap()],
         table: table(name),
         columns: Vec::new(),
         write: WriteMode::Replace,
         layout: TableLayout::default(),
         sequence: 1,
+        uploaded: None,
     };
     warehouse.ensure_load(&name.replace('.', "-"), &load).await.unwrap();
 }

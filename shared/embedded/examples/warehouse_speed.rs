@@ -49,12 +49,13 @@ async fn main() {
         |(name, kind)| Column { name: name.into(), kind: kind.parse().unwrap(), required: false, description: None },
     );
     let replace = LoadTable {
-        batch,
+        batches: vec![batch],
         table: "source.rows".parse().unwrap(),
         columns: columns.to_vec(),
         write: WriteMode::Replace,
         layout: TableLayout::default(),
         sequence: 1,
+        uploaded: None,
     };
     let merge = LoadTable { write: WriteMode::Merge { key: vec!["id".into()] }, ..replace.clone() };
     let transform = TransformTable {

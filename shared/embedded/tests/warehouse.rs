@@ -66,12 +66,13 @@ impl Machine {
         let batch = ObjectPath::new(BUCKET, format!("{job}.parquet")).unwrap();
         self.store.put(&batch, parquet(self.root.path(), select), Precondition::None).await.unwrap();
         let load = LoadTable {
-            batch,
+            batches: vec![batch],
             table: table.parse().unwrap(),
             columns: columns.iter().map(|(name, kind)| column(name, kind)).collect(),
             write,
             layout: TableLayout::default(),
             sequence: 1,
+            uploaded: None,
         };
         done(self.warehouse.ensure_load(job, &load).await)
     }
@@ -185,12 +186,13 @@ async fn a_job_whose_answer_was_lost_is_known_after_a_restart() {
     let batch = ObjectPath::new(BUCKET, "job.parquet").unwrap();
     machine.store.delete(&batch, Precondition::None).await.unwrap();
     let load = LoadTable {
-        batch,
+        batches: vec![batch],
         table: "source.t".parse().unwrap(),
         columns: vec![column("id", "INT64")],
         write: WriteMode::Append,
         layout: TableLayout::default(),
         sequence: 1,
+        uploaded: None,
     };
     assert_eq!(done(machine.warehouse.ensure_load("job", &load).await).unwrap(), first);
     assert_eq!(machine.rows("SELECT COUNT(*) AS n FROM source.t").await, [[json!(1)]]);

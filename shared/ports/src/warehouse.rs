@@ -85,7 +85,9 @@ pub struct QueryAnswer {
 /// and the effect and the memory of the job become visible together.
 #[async_trait]
 pub trait Warehouse: Debug + Send + Sync {
-    /// Ensures a Parquet batch is in its table.
+    /// Ensures the rows of a load's files are in their table, all of them together. Of a merge's rows with one key the last
+    /// one counts, by the order of the files, then of their rows. A load of an `uploaded` file is `Invalid` where the
+    /// warehouse reads Parquet batches only.
     async fn ensure_load(&self, job: &str, load: &LoadTable) -> PortResult<JobState<TableWrite>>;
 
     /// Ensures a table holds what a SELECT gives. An input table that does not exist (yet) is `NotFound`.

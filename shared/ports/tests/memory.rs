@@ -39,12 +39,13 @@ async fn warehouse() -> MemoryWarehouse {
 
 fn append(batch: &str) -> LoadTable {
     LoadTable {
-        batch: path(batch),
+        batches: vec![path(batch)],
         table: table("source.t"),
         columns: Vec::new(),
         write: WriteMode::Append,
         layout: TableLayout::default(),
         sequence: 1,
+        uploaded: None,
     }
 }
 

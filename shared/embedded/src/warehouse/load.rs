@@ -1,4 +1,4 @@
-//! A Parquet batch into its table.
+//! Parquet batches into their table.
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,9 @@ use super::{
     write::{self, Incoming},
 };
 
+/// Where DuckDB says which file a row is from: a name that no user's column has.
+const FILE_COLUMN: &str = "_millstream_file";
+
 /// See `Warehouse::ensure_load`.
 pub(super) async fn ensure(
     warehouse: &DuckDbWarehouse,
@@ -27,15 +30,12 @@ pub(super) async fn ensure(
     if let Some(done) = known.read(move |connection| catalog::known_job(connection, &name, "load")).await? {
         return Ok(JobState::Done(done));
     }
-    warehouse.store.stat(&load.batch).await?;
-    let (file, spooled) = match warehouse.store.local_path(&load.batch) {
-        Some(file) => (file, false),
-        None => (spool(warehouse, job, &load.batch).await?, true),
-    };
-    let (load, batch) = (load.clone(), file.clone());
+    check(load)?;
+    let (load, batches) = (load.clone(), Batches::of(warehouse, job, load).await?);
+    let files = batches.files.clone();
     let done = warehouse
         .job(job, "load", move |transaction| {
-            let select = select(&load, &batch)?;
+            let select = select(&load, &files)?;
             write::write(
                 transaction,
                 &Incoming {
@@ -50,32 +50,79 @@ pub(super) async fn ensure(
             )
         })
         .await;
-    if spooled {
-        // Left behind it costs only space until the next start.
-        let _ = tokio::fs::remove_file(file).await;
-    }
+    batches.remove_copies().await;
     done
 }
 
+fn check(load: &LoadTable) -> PortResult<()> {
+    if load.uploaded.is_some() {
+        return Err(PortError::invalid(format!(
+            "{} is to be loaded as it was uploaded, and this warehouse loads ingested batches only; leave direct loads off",
+            load.table
+        )));
+    }
+    if load.batches.is_empty() || load.columns.is_empty() {
+        return Err(PortError::invalid(format!("the load into {} has no batch or no columns", load.table)));
+    }
+    Ok(())
+}
+
+/// A load's batches as files of this machine.
+struct Batches {
+    files: Vec<PathBuf>,
+    copies: Vec<PathBuf>,
+}
+
+impl Batches {
+    /// Copies those that the store has not as files.
+    async fn of(warehouse: &DuckDbWarehouse, job: &str, load: &LoadTable) -> PortResult<Self> {
+        let mut batches = Self { files: Vec::new(), copies: Vec::new() };
+        for (at, batch) in load.batches.iter().enumerate() {
+            let file = match batches.file(warehouse, &format!("{job}-{at}"), batch).await {
+                Ok(file) => file,
+                Err(error) => {
+                    batches.remove_copies().await;
+                    return Err(error);
+                }
+            };
+            batches.files.push(file);
+        }
+        Ok(batches)
+    }
+
+    async fn file(&mut self, warehouse: &DuckDbWarehouse, name: &str, batch: &ObjectPath) -> PortResult<PathBuf> {
+        warehouse.store.stat(batch).await?;
+        if let Some(file) = warehouse.store.local_path(batch) {
+            return Ok(file);
+        }
+        let copy = warehouse.scratch.join(format!("load-{}.parquet", blake3::hash(name.as_bytes()).to_hex()));
+        self.copies.push(copy.clone());
+        spool(warehouse, &copy, batch).await?;
+        Ok(copy)
+    }
+
+    async fn remove_copies(self) {
+        for copy in self.copies {
+            // Left behind it costs only space until the next start.
+            let _ = tokio::fs::remove_file(copy).await;
+        }
+    }
+}
+
 /// Copies a batch to a file, for a store that has none.
-async fn spool(warehouse: &DuckDbWarehouse, job: &str, batch: &ObjectPath) -> PortResult<PathBuf> {
+async fn spool(warehouse: &DuckDbWarehouse, copy: &Path, batch: &ObjectPath) -> PortResult<()> {
     let failed =
         |error: std::io::Error| PortError::unavailable(format!("cannot keep a copy of {batch}")).caused_by(error);
-    let path = warehouse.scratch.join(format!("load-{}.parquet", blake3::hash(job.as_bytes()).to_hex()));
-    let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
+    let mut file = tokio::fs::File::create(copy).await.map_err(failed)?;
     let mut read = warehouse.store.get(batch, None).await?;
     while let Some(chunk) = read.body.try_next().await? {
         file.write_all(&chunk).await.map_err(failed)?;
     }
-    file.flush().await.map_err(failed)?;
-    Ok(path)
+    file.flush().await.map_err(failed)
 }
 
-/// The batch's rows in the columns' types; of a merge's rows with one key only the last in the file.
-fn select(load: &LoadTable, file: &Path) -> PortResult<String> {
-    if load.columns.is_empty() {
-        return Err(PortError::invalid(format!("the batch for {} has no columns", load.table)));
-    }
+/// The batches' rows in the columns' types; of a merge's rows with one key only the last of the last file.
+fn select(load: &LoadTable, files: &[PathBuf]) -> PortResult<String> {
     let columns: PortResult<Vec<String>> = load
         .columns
         .iter()
@@ -87,16 +134,20 @@ fn select(load: &LoadTable, file: &Path) -> PortResult<String> {
         })
         .collect();
     let columns = columns?.join(", ");
-    let file = literal(&file.to_string_lossy());
+    let files: Vec<String> = files.iter().map(|file| literal(&file.to_string_lossy())).collect();
+    let files = format!("[{}]", files.join(", "));
     Ok(match &load.write {
         WriteMode::Merge { key } if !key.is_empty() => {
             let key: Vec<String> = key.iter().map(|column| identifier(column)).collect();
             format!(
-                "SELECT {columns} FROM read_parquet({file}, file_row_number = true)
-                 QUALIFY row_number() OVER (PARTITION BY {} ORDER BY file_row_number DESC) = 1",
+                "SELECT {columns}
+                 FROM read_parquet({files}, union_by_name = true, file_row_number = true, filename = '{FILE_COLUMN}')
+                 QUALIFY row_number() OVER (
+                     PARTITION BY {} ORDER BY list_position({files}, {FILE_COLUMN}) DESC, file_row_number DESC
+                 ) = 1",
                 key.join(", ")
             )
         }
-        _ => format!("SELECT {columns} FROM read_parquet({file})"),
+        _ => format!("SELECT {columns} FROM read_parquet({files}, union_by_name = true)"),
     })
 }

@@ -116,12 +116,13 @@ impl<'a> Planner<'a> {
         };
         let standing = self.add(load_name.clone(), needs, load.clone(), written_over(later), |_| match ingested {
             Some((_, ingested)) => Ok(Work::LoadTable(LoadTable {
-                batch: ingested.batch.clone(),
+                batches: vec![ingested.batch.clone()],
                 table: source.table.clone(),
                 columns: ingested.columns.clone(),
                 write: source.write.clone(),
                 layout: source.layout.clone(),
                 sequence: batch.object.generation,
+                uploaded: None,
             })),
             None => Err(Reason::new("the file's batch is not known any more; upload it again")),
         });

@@ -58,6 +58,9 @@ pub async fn all(peer: &dyn WarehousePeer) {
         a_merge_overwrites_by_key_and_the_last_row_of_a_key_wins,
         a_new_column_is_added_and_null_in_older_rows,
         a_column_that_a_batch_lacks_is_null,
+        several_batches_of_one_load_go_in_together,
+        of_a_merges_rows_with_one_key_the_last_file_wins,
+        of_several_batches_one_that_fails_leaves_the_old_rows,
         a_load_that_fails_leaves_the_old_rows,
         a_row_without_a_required_value_is_refused,
         versions_grow_with_every_commit,
@@ -121,12 +124,13 @@ async fn batch(
     let batch = ObjectPath::new(peer.store().1, format!("contract/{table}/{job}.parquet")).unwrap();
     peer.write_batch(&batch, &columns, rows).await;
     LoadTable {
-        batch,
+        batches: vec![batch],
         table: table.clone(),
         columns,
         write: WriteMode::Append,
         layout: TableLayout::default(),
         sequence: 1,
+        uploaded: None,
     }
 }
 
@@ -257,6 +261,57 @@ pub async fn a_column_that_a_batch_lacks_is_null(peer: &dyn WarehousePeer) {
     assert_rows(peer, &table, vec![row(1, "one"), json!({ "id": 2 })]).await;
 }
 
+/// One commit, and the columns are those of all batches: a row of a batch without one has no value there.
+pub async fn several_batches_of_one_load_go_in_together(peer: &dyn WarehousePeer) {
+    for (name, write) in [("several_appended", WriteMode::Append), ("several_replaced", WriteMode::Replace)] {
+        let table = table(peer, name);
+        load(peer, "before", &table, write.clone(), &[row(1, "one")]).await;
+        let mut wide = columns();
+        wide.push(column("note", ColumnType::String, false));
+        let noted = json!({ "id": 2, "name": "two", "note": "new" });
+        let narrow = batch(peer, "a", columns(), &table, &[row(3, "three"), row(4, "four")]).await;
+        let wide = batch(peer, "b", wide, &table, std::slice::from_ref(&noted)).await;
+        let batches = [narrow.batches, wide.batches.clone()].concat();
+        let both = LoadTable { batches, write: write.clone(), sequence: 2, ..wide };
+        let version = peer.warehouse().table(&table).await.unwrap().version;
+        let written = ensure(peer, "both", &both).await.unwrap();
+        let mut expected = vec![noted, row(3, "three"), row(4, "four")];
+        if write == WriteMode::Append {
+            expected.push(row(1, "one"));
+        }
+        assert_eq!((written.rows, written.total_rows), (3, expected.len() as u64), "{name}");
+        assert!(written.version > version);
+        assert_eq!(peer.warehouse().table(&table).await.unwrap().version, written.version);
+        assert_eq!(ensure(peer, "both", &both).await.unwrap(), written);
+        assert_rows(peer, &table, expected).await;
+    }
+}
+
+/// The load's order of files counts, not their names'.
+pub async fn of_a_merges_rows_with_one_key_the_last_file_wins(peer: &dyn WarehousePeer) {
+    let table = table(peer, "several_merged");
+    load(peer, "before", &table, merge(), &[row(1, "old"), row(2, "kept")]).await;
+    let first = batch(peer, "z", columns(), &table, &[row(1, "first"), row(3, "three"), row(1, "second")]).await;
+    let last = batch(peer, "a", columns(), &table, &[row(1, "last"), row(4, "four")]).await;
+    let both = LoadTable { batches: [first.batches, last.batches.clone()].concat(), write: merge(), ..last };
+    ensure(peer, "both", &both).await.unwrap();
+    assert_rows(peer, &table, vec![row(1, "last"), row(2, "kept"), row(3, "three"), row(4, "four")]).await;
+}
+
+/// None of the others' rows is loaded.
+pub async fn of_several_batches_one_that_fails_leaves_the_old_rows(peer: &dyn WarehousePeer) {
+    let table = table(peer, "several_failed");
+    load(peer, "before", &table, WriteMode::Append, &[row(1, "one")]).await;
+    let good = batch(peer, "a", columns(), &table, &[row(2, "two")]).await;
+    let nobody = batch(peer, "b", columns(), &table, &[json!({ "name": "nobody" })]).await;
+    let absent = vec![good.batches[0].join("absent.parquet").unwrap()];
+    for (job, bad) in [("c", nobody.batches), ("d", absent)] {
+        let both = LoadTable { batches: [good.batches.clone(), bad].concat(), ..good.clone() };
+        ensure(peer, job, &both).await.unwrap_err();
+        assert_rows(peer, &table, vec![row(1, "one")]).await;
+    }
+}
+
 /// Whatever the way of writing: a replace that fails has not emptied the table. The job may be asked for again.
 pub async fn a_load_that_fails_leaves_the_old_rows(peer: &dyn WarehousePeer) {
     let table = table(peer, "failed_load");
@@ -265,7 +320,7 @@ pub async fn a_load_that_fails_leaves_the_old_rows(peer: &dyn WarehousePeer) {
     for (job, write) in [("b", WriteMode::Replace), ("c", WriteMode::Append), ("d", merge())] {
         let whole = batch(peer, job, columns(), &table, &[row(2, "two")]).await;
         let absent = LoadTable {
-            batch: whole.batch.join("absent.parquet").unwrap(),
+            batches: vec![whole.batches[0].join("absent.parquet").unwrap()],
             write: write.clone(),
             sequence: 2,
             ..whole.clone()
@@ -351,12 +406,13 @@ pub async fn an_export_can_be_loaded_again(peer: &dyn WarehousePeer) {
     for (at, file) in written.files.iter().enumerate() {
         bytes += peer.store().0.stat(file).await.unwrap().size;
         let load = LoadTable {
-            batch: file.clone(),
+            batches: vec![file.clone()],
             table: copy.clone(),
             columns: columns(),
             write: WriteMode::Append,
             layout: TableLayout::default(),
             sequence: 1,
+            uploaded: None,
         };
         ensure(peer, &at.to_string(), &load).await.unwrap();
     }

@@ -1,6 +1,6 @@
 //! Tables as lists of rows, with an algebra in place of SQL.
 //!
-//! A load takes its rows from the batch: one a line where the batch is JSON Lines, otherwise one row that
+//! A load takes its rows from its batches: one a line where a batch is JSON Lines, otherwise one row that
 //! stands for its bytes.
 //! A transform's result is one row made of a hash of its SQL and of what its inputs hold. So two warehouses hold the same
 //! exactly when the same batches and the same transforms went in, which is what a simulation compares.
@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use millstream_events::{
     Fingerprint,
     contract::Column,
-    names::TableName,
+    names::{ObjectPath, TableName},
     work::{LoadTable, TransformTable, WriteMode},
 };
 use serde_json::{Value, json};
@@ -157,8 +157,22 @@ impl MemoryWarehouse {
         Ok(self.state().writes.get(job).copied().map(JobState::Done))
     }
 
-    async fn batch_rows(&self, load: &LoadTable) -> PortResult<Vec<Value>> {
-        let bytes = self.store.read(&load.batch, BATCH_LIMIT).await?;
+    async fn rows_of(&self, load: &LoadTable) -> PortResult<Vec<Value>> {
+        if load.uploaded.is_some() {
+            return Err(PortError::invalid(format!(
+                "{} is to be loaded as it was uploaded, and the in-memory warehouse loads ingested batches only",
+                load.table
+            )));
+        }
+        let mut rows = Vec::new();
+        for batch in &load.batches {
+            rows.extend(self.batch_rows(load, batch).await?);
+        }
+        Ok(rows)
+    }
+
+    async fn batch_rows(&self, load: &LoadTable, batch: &ObjectPath) -> PortResult<Vec<Value>> {
+        let bytes = self.store.read(batch, BATCH_LIMIT).await?;
         let text = str::from_utf8(&bytes).unwrap_or_default();
         let rows: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
         let rows = match rows {
@@ -169,8 +183,8 @@ impl MemoryWarehouse {
         for column in required {
             if rows.iter().any(|row| row.get(&column.name).is_none_or(Value::is_null)) {
                 return Err(PortError::invalid(format!(
-                    "a row of {} has no value in {}, which {} requires",
-                    load.batch, column.name, load.table
+                    "a row of {batch} has no value in {}, which {} requires",
+                    column.name, load.table
                 )));
             }
         }
@@ -192,7 +206,7 @@ impl Warehouse for MemoryWarehouse {
         if let Some(done) = self.known(job)? {
             return Ok(done);
         }
-        let rows = self.batch_rows(load).await?;
+        let rows = self.rows_of(load).await?;
         let mut state = self.state();
         // Asked again: another caller may have done it while the batch was read.
         if let Some(done) = state.writes.get(job) {
