@@ -45,7 +45,7 @@ variable "dead_letter_topic" {
 }
 
 variable "max_delivery_attempts" {
-  description = "Deliveries before a message is a dead letter: 5 to 100. With back-off, 20 are about two and a half hours."
+  description = "Deliveries before a message is a dead letter: 5 to 100. With the back-off, 20 take more than two hours."
   type        = number
   default     = 20
 }

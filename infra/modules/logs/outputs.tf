@@ -1,0 +1,4 @@
+output "dataset" {
+  description = "The dataset's id."
+  value       = module.dataset.name
+}
