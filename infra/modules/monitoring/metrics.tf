@@ -26,7 +26,7 @@ resource "google_logging_metric" "sweeps" {
   project     = var.project
   name        = "millstream/sweeps"
   description = "Sweeps that were answered."
-  filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${var.sweep_job}\" AND jsonPayload.\"@type\"=\"type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished\" AND httpRequest.status<300"
+  filter      = "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=\"${var.sweep_job}\" AND jsonPayload.\"@type\"=\"type.googleapis.com/google.cloud.scheduler.logging.AttemptFinished\" AND severity<ERROR"
 
   metric_descriptor {
     metric_kind = "DELTA"
