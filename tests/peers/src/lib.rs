@@ -10,6 +10,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+pub mod http;
 pub mod process;
+pub mod pubsub;
 
 pub use process::{Peer, free_port, peers_bin};
