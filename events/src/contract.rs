@@ -7,6 +7,8 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::files::{FileFormat, FileOptions};
+
 /// A BigQuery column type, written as BigQuery writes it: `INT64`, `NUMERIC(10, 2)`, `ARRAY<STRING>`.
 ///
 /// Source: <https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types>.
@@ -294,36 +296,6 @@ impl Default for MaxBad {
     fn default() -> Self {
         Self::Share(0.1)
     }
-}
-
-/// The kind of file. Compression (gzip, zstd) is recognised by its magic bytes, not named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FileFormat {
-    /// Comma (or otherwise) separated values with a header line, RFC 4180.
-    Csv,
-    /// One JSON object a line.
-    JsonLines,
-    /// Apache Parquet.
-    Parquet,
-}
-
-/// How to read a source's files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct FileOptions {
-    /// The kind of file; by default from the object's name (`.csv .tsv .txt .jsonl .ndjson .json .parquet`, before `.gz`/`.zst`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub format: Option<FileFormat>,
-    /// CSV's field separator, one ASCII character; by default a comma, a tab for `.tsv`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delimiter: Option<char>,
-    /// Texts that mean NULL in a CSV field besides the empty unquoted field, such as `NA`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub null_values: Vec<String>,
-    /// Whether a CSV file has no header line: the contract's column order is then the file's.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub no_header: bool,
 }
 
 /// A source's contract: what its rows must be.

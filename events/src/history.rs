@@ -9,7 +9,7 @@ use crate::{
     event::{StepFact, StepRef},
     fact::{Outcome, Reason},
     fingerprint::Fingerprint,
-    names::{RunId, StepName},
+    names::{RunId, StepName, TableName},
     trigger::ObjectFinalized,
 };
 
@@ -37,10 +37,29 @@ pub enum Record {
     Failed(StepFact<Reason>),
     /// A step was put off.
     Deferred(StepFact<Reason>),
+    /// Files of a source that gathers them are one load. The first record under a number stays, so that everybody loads
+    /// the same files together; a file is in one record at most.
+    Gathered {
+        /// The table they go to. Not the source: it may be renamed, and its files are not to be loaded again for that.
+        table: TableName,
+        /// 1, 2 and so on, without a gap within the run and table.
+        number: u32,
+        /// The files, in the order of their uploads.
+        files: Vec<GatheredFile>,
+    },
     /// A failed attempt is to be tried again: the attempt after this one is owed.
     Retried(StepRef),
     /// The run had nothing more to do.
     Finished(Finished),
+}
+
+/// A file of a gathered load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatheredFile {
+    /// Identifies the file's rows in the table, as the fingerprint of its own load would.
+    pub load: Fingerprint,
+    /// The step that made its batch, at the attempt that did: a contract that changes later does not change the load.
+    pub ingested: StepRef,
 }
 
 /// How a run ended, kept so that an ended run reads the same after its pipeline has changed.
@@ -68,6 +87,7 @@ impl Record {
             Self::Done(fact) => Event::StepDone(fact.clone()).id(),
             Self::Failed(fact) => Event::StepFailed(fact.clone()).id(),
             Self::Deferred(fact) => Event::StepDeferred(fact.clone()).id(),
+            Self::Gathered { table, number, .. } => format!("gathered-{table}-{number}"),
             Self::Retried(step) => derived("retried", step),
             Self::Finished(finished) => format!("finished-{}", finished.plan),
         }

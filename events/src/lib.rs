@@ -6,6 +6,7 @@
 pub mod contract;
 pub mod event;
 pub mod fact;
+mod files;
 pub mod fingerprint;
 pub mod history;
 pub mod names;

@@ -24,6 +24,7 @@ fn source(name: &str, upload: &str, write: WriteMode) -> Source {
         options: Default::default(),
         table: format!("source.{name}").parse().unwrap(),
         write,
+        window: None,
         layout: TableLayout::default(),
     }
 }
@@ -76,7 +77,11 @@ pub fn pipelines() -> Pipelines {
             serving: Some(Serving { endpoint: "demand".parse().unwrap(), promote_when: vec![], canary: None }),
         }],
     };
-    Pipelines { buckets: Buckets::default(), by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]) }
+    Pipelines {
+        buckets: Buckets::default(),
+        direct_loads: false,
+        by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]),
+    }
 }
 
 /// The ports that the functions work on.

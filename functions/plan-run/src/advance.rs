@@ -2,7 +2,7 @@
 
 use millstream_events::{
     Command, Envelope, Event,
-    history::{Finished, Record},
+    history::{Finished, History, Record},
     names::RunId,
 };
 use millstream_pipeline::plan::{Plan, RunState, StepState, plan};
@@ -21,7 +21,11 @@ impl PlanRun {
         loop {
             let snapshot = self.ports.ledger.snapshot(run).await?;
             let plan = plan(&pipelines, pipeline, &snapshot.history);
-            if plan.owed().next().is_some() {
+            if asking == Asking::Again && self.gather(run, &plan, &snapshot.history).await? {
+                continue;
+            }
+            // A run whose files wait for others stays open: only the sweep knows when they have waited enough.
+            if plan.owed().next().is_some() || !plan.gatherings.is_empty() {
                 if snapshot.open.is_none() {
                     self.ports.ledger.open(run).await?;
                 }
@@ -42,6 +46,19 @@ impl PlanRun {
                 self.ports.ledger.open(run).await?;
             }
         }
+    }
+
+    /// Makes loads of files that have waited long enough; whether there are any. Whose record was the first decides which
+    /// files go together, so the plan is to be made again either way.
+    async fn gather(&self, run: &RunId, plan: &Plan, history: &History) -> PortResult<bool> {
+        let now = self.ports.clock.now();
+        let mut gathered = false;
+        for gathering in plan.gatherings.iter().filter(|gathering| gathering.is_due(history, now)) {
+            tracing::info!(%run, table = %gathering.table, files = gathering.files.len(), "files gathered into one load");
+            self.ports.ledger.record(run, gathering.record()).await?;
+            gathered = true;
+        }
+        Ok(gathered)
     }
 
     async fn ask(&self, run: &RunId, plan: &Plan, asking: Asking) -> PortResult<()> {

@@ -39,6 +39,7 @@ fn source(name: &str, upload: &str, topic: Option<&str>) -> Source {
         options: FileOptions { format: topic.map(|_| FileFormat::JsonLines), ..FileOptions::default() },
         table: format!("source.{name}").parse().unwrap(),
         write: WriteMode::Append,
+        window: None,
         layout: TableLayout::default(),
     }
 }
@@ -64,7 +65,11 @@ fn pipelines() -> Pipelines {
         exports: vec![],
         trainings: vec![],
     };
-    Pipelines { buckets: Buckets::default(), by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]) }
+    Pipelines {
+        buckets: Buckets::default(),
+        direct_loads: false,
+        by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]),
+    }
 }
 
 fn stage() -> Stage {

@@ -5,6 +5,7 @@
 
 use millstream_events::{
     Fingerprint,
+    history::GatheredFile,
     names::{ModelName, TableName},
     trigger::ObjectFinalized,
     work::WriteMode,
@@ -58,6 +59,12 @@ pub(crate) fn load(
             ),
         ),
     }
+}
+
+/// Files that are one load, each by the fingerprint of its own.
+pub(crate) fn gathered(table: &TableName, files: &[GatheredFile]) -> Fingerprint {
+    let loads: Vec<&Fingerprint> = files.iter().map(|file| &file.load).collect();
+    of("load/1/gathered", &(table, loads))
 }
 
 /// A table as a source leaves it: the loads that made it.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use millstream_events::{
     Fingerprint, StepRef,
-    fact::{Outcome, Reason},
-    history::{History, Record},
-    names::StepName,
+    fact::{BatchIngested, Outcome, Reason},
+    history::{GatheredFile, History, Record},
+    names::{StepName, TableName},
     trigger::ObjectFinalized,
 };
 
@@ -17,6 +17,7 @@ pub(crate) struct Known<'a> {
     pub(crate) uploads: Vec<&'a ObjectFinalized>,
     /// Whether the run is over the tables as they stand.
     pub(crate) started: bool,
+    gathered: BTreeMap<(&'a TableName, u32), &'a [GatheredFile]>,
     requested: BTreeSet<&'a StepRef>,
     retried: BTreeSet<&'a StepRef>,
     done: BTreeMap<&'a StepRef, &'a Outcome>,
@@ -42,6 +43,9 @@ impl<'a> Known<'a> {
             match record {
                 Record::Uploaded { object, .. } => known.uploads.push(object),
                 Record::Started { .. } => known.started = true,
+                Record::Gathered { table, number, files } => {
+                    known.gathered.insert((table, *number), files);
+                }
                 Record::Requested(step) => drop(known.requested.insert(step)),
                 Record::Retried(step) => drop(known.retried.insert(step)),
                 Record::Done(fact) => drop(known.done.insert(&fact.step, &fact.fact)),
@@ -71,6 +75,19 @@ impl<'a> Known<'a> {
                 return Standing::Owed(step);
             }
             step.attempt += 1;
+        }
+    }
+
+    /// The gathered loads of a table, in the order of their numbers.
+    pub(crate) fn gathered(&self, table: &TableName) -> Vec<&'a [GatheredFile]> {
+        self.gathered.iter().filter(|((of, _), _)| *of == table).map(|(_, files)| *files).collect()
+    }
+
+    /// The batch that a step made.
+    pub(crate) fn batch(&self, ingested: &StepRef) -> Option<&'a BatchIngested> {
+        match self.done.get(ingested)? {
+            Outcome::BatchIngested(batch) => Some(batch),
+            _ => None,
         }
     }
 

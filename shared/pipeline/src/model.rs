@@ -17,6 +17,8 @@ use crate::pattern::UploadPattern;
 pub struct Pipelines {
     /// The buckets.
     pub buckets: Buckets,
+    /// Whether the warehouse reads uploaded objects itself: then a file whose contract its loader keeps is loaded as it is.
+    pub direct_loads: bool,
     /// The pipelines by name.
     pub by_name: BTreeMap<PipelineName, Pipeline>,
 }
@@ -76,6 +78,8 @@ pub struct Source {
     pub table: TableName,
     /// How.
     pub write: WriteMode,
+    /// How long a file may wait for others to be loaded with, where files are gathered. Only for appends.
+    pub window: Option<Duration>,
     /// The table's layout.
     pub layout: TableLayout,
 }

@@ -1,5 +1,7 @@
 //! A run's plan: every step, its identity, and where it stands.
 
+mod direct;
+mod gathering;
 mod sources;
 mod state;
 
@@ -13,6 +15,7 @@ use millstream_events::{
     work::{ExportTable, PromoteModel, TrainModel, TransformTable, Work},
 };
 
+pub use self::gathering::Gathering;
 pub use self::state::{PlannedStep, RunState, StepState};
 use crate::{
     identity,
@@ -28,6 +31,8 @@ pub struct Plan {
     pub run: RunId,
     /// Its steps.
     pub steps: Vec<PlannedStep>,
+    /// Files that wait for others to be loaded with: the run goes on when they have waited long enough.
+    pub gatherings: Vec<Gathering>,
 }
 
 impl Plan {
@@ -45,6 +50,8 @@ impl Plan {
         let any = |is: fn(&StepState) -> bool| self.steps.iter().any(|step| is(&step.state));
         if any(|state| matches!(state, StepState::Owed { .. })) {
             RunState::Running
+        } else if !self.gatherings.is_empty() {
+            RunState::Waiting
         } else if any(|state| matches!(state, StepState::Failed { .. } | StepState::Refused { .. })) {
             RunState::Failed
         } else if any(|state| matches!(state, StepState::Waiting { .. } | StepState::Blocked { .. })) {
@@ -79,6 +86,7 @@ pub fn plan(pipelines: &Pipelines, pipeline: &Pipeline, history: &History) -> Pl
         known: Known::of(history),
         tables: BTreeMap::new(),
         steps: Vec::new(),
+        gatherings: Vec::new(),
     };
     for source in &pipeline.sources {
         planner.source(source);
@@ -92,7 +100,7 @@ pub fn plan(pipelines: &Pipelines, pipeline: &Pipeline, history: &History) -> Pl
     for training in &pipeline.trainings {
         planner.training(training);
     }
-    Plan { run: history.run.clone(), steps: planner.steps }
+    Plan { run: history.run.clone(), steps: planner.steps, gatherings: planner.gatherings }
 }
 
 /// What a step that reads a table finds.
@@ -113,6 +121,7 @@ struct Planner<'a> {
     known: Known<'a>,
     tables: BTreeMap<&'a TableName, Input>,
     steps: Vec<PlannedStep>,
+    gatherings: Vec<Gathering>,
 }
 
 impl<'a> Planner<'a> {

@@ -7,12 +7,7 @@ use crate::error::{Rejection, RejectionKind};
 /// The format an object's name stands for: `.csv .tsv .txt .jsonl .ndjson .json .parquet`, before a `.gz`, `.gzip`,
 /// `.zst` or `.zstd`. `None` when the name says nothing.
 pub fn format_of(object_name: &str) -> Option<FileFormat> {
-    match extension(object_name)?.as_str() {
-        "csv" | "tsv" | "tab" | "txt" => Some(FileFormat::Csv),
-        "jsonl" | "ndjson" | "json" => Some(FileFormat::JsonLines),
-        "parquet" | "pq" => Some(FileFormat::Parquet),
-        _ => None,
-    }
+    FileFormat::of_name(object_name)
 }
 
 fn extension(object_name: &str) -> Option<String> {

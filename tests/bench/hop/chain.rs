@@ -24,6 +24,7 @@ pub(crate) fn pipelines() -> Pipelines {
         options: Default::default(),
         table: table(0),
         write: WriteMode::Replace,
+        window: None,
         layout: TableLayout::default(),
     };
     let pipeline = Pipeline {
@@ -36,7 +37,11 @@ pub(crate) fn pipelines() -> Pipelines {
         exports: vec![],
         trainings: vec![],
     };
-    Pipelines { buckets: Buckets::default(), by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]) }
+    Pipelines {
+        buckets: Buckets::default(),
+        direct_loads: false,
+        by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]),
+    }
 }
 
 /// The object of the chain with this number, and its run.

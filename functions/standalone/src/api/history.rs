@@ -120,7 +120,7 @@ impl<'a> Known<'a> {
                     known.failed.insert(&fact.step, &fact.fact);
                 }
                 Record::Finished(finished) => known.finished = Some(finished),
-                Record::Deferred(_) | Record::Retried(_) => {}
+                Record::Deferred(_) | Record::Retried(_) | Record::Gathered { .. } => {}
             }
         }
         known.started_by.dedup();

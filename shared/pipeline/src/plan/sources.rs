@@ -1,16 +1,17 @@
-//! A source's uploads as steps: each file ingested, each batch loaded.
+//! A source's uploads as steps: each file ingested and its batch loaded, alone or gathered with others, or loaded as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use millstream_events::{
     Fingerprint, StepRef,
-    fact::{Outcome, Reason},
+    fact::{BatchIngested, Outcome, Reason},
+    history::GatheredFile,
     names::{ObjectPath, PipelineName, StepName},
     trigger::ObjectFinalized,
-    work::{IngestFile, LoadTable, Work, WriteMode},
+    work::{IngestFile, LoadTable, UploadedFile, Work, WriteMode},
 };
 
-use super::{Input, Planner, Standing, step_name, written_over};
+use super::{Input, Planner, Standing, direct, gathering::Ungathered, step_name, written_over};
 use crate::{identity, model::Source, pattern::captures_of};
 
 /// A file whose rows are to be in the source's table.
@@ -24,10 +25,21 @@ struct Batch<'a> {
 }
 
 /// How far a batch is.
-enum BatchState {
+#[derive(Clone)]
+pub(super) enum BatchState {
     Loaded(Fingerprint),
     NotYet,
     Failed(StepName),
+}
+
+/// Where the rows of a load of one file are.
+enum Rows<'a> {
+    /// In the table: an appended file stays there whatever its contract says by now.
+    Loaded,
+    /// In the batch that the step made.
+    Batch(StepName, &'a BatchIngested),
+    /// In the upload itself.
+    Upload(UploadedFile),
 }
 
 impl<'a> Planner<'a> {
@@ -58,80 +70,144 @@ impl<'a> Planner<'a> {
             self.tables.insert(&source.table, Input::NotYet(reason));
             return;
         }
+        let gathered = self.gathered_loads(source);
+        let mut ungathered = Ungathered::default();
         let mut previous: Option<Fingerprint> = None;
         let mut states = Vec::new();
         for batch in wanted(&uploads, &source.write) {
             let chained = previous.as_ref().filter(|_| matches!(source.write, WriteMode::Merge { .. }));
             let load = identity::load(source, batch.object, batch.occurrence, chained);
+            if let Some(state) = gathered.get(&load) {
+                states.push(state.clone());
+                continue;
+            }
             // Merges go in one after the other: the later file's rows win.
             let must_wait = matches!(source.write, WriteMode::Merge { .. })
                 && states.iter().any(|state| matches!(state, BatchState::NotYet));
-            states.push(self.batch(source, &batch, load.clone(), must_wait));
+            states.push(self.batch(source, &batch, load.clone(), must_wait, &mut ungathered));
             if matches!(states.last(), Some(BatchState::Loaded(_) | BatchState::NotYet)) {
                 previous = Some(load);
             }
         }
+        self.gathering(source, ungathered);
         let input = table_input(source, states);
         self.tables.insert(&source.table, input);
     }
 
-    fn batch(&mut self, source: &'a Source, batch: &Batch<'a>, load: Fingerprint, must_wait: bool) -> BatchState {
+    fn batch(
+        &mut self,
+        source: &'a Source,
+        batch: &Batch<'a>,
+        load: Fingerprint,
+        must_wait: bool,
+        ungathered: &mut Ungathered<'a>,
+    ) -> BatchState {
         let load_name = step_name(&format!("load/{}/{}", source.name, load.short()));
-        // An appended file is in the table whatever its contract says by now: nothing is to be ingested for it again.
-        let is_in = matches!(
-            self.known.standing(self.first_attempt(&load_name, load.clone()), 1, |_| false),
-            Standing::Done(..)
-        ) && source.write == WriteMode::Append;
-        let ingested = if is_in {
-            None
+        let standing = self.known.standing(self.first_attempt(&load_name, load.clone()), 1, |_| false);
+        let rows = if source.write == WriteMode::Append && matches!(standing, Standing::Done(..)) {
+            Rows::Loaded
+        } else if let Some(uploaded) = self.uploaded(source, batch.object) {
+            Rows::Upload(uploaded)
         } else {
-            let fingerprint = identity::ingest(source, batch.object);
-            let name = step_name(&format!("ingest/{}/{}", source.name, fingerprint.short()));
-            let (lake, pipeline) = (&self.pipelines.buckets.lake, &self.pipeline.name);
-            let work = |step: &StepRef| ingest_work(lake, pipeline, source, batch.object, step);
-            // Uploading a file again is asking for another try: its bytes may have been gone when they were to be read.
-            let standing = self.known.standing(self.first_attempt(&name, fingerprint), batch.uploads, |_| false);
-            match self.add_standing(name.clone(), Vec::new(), standing, work) {
-                Standing::Done(_, Outcome::BatchIngested(ingested)) => Some((name, ingested)),
-                Standing::Done(..) | Standing::Owed(_) => {
-                    let reason = format!("{} is being read", batch.object.object.name());
-                    self.add_without_inputs(load_name, vec![name], None, vec![reason]);
+            match self.ingested(source, batch) {
+                Standing::Done(step, Outcome::BatchIngested(ingested)) => {
+                    if self.gathers(source, &standing) {
+                        ungathered.ingested.push((GatheredFile { load, ingested: step }, ingested));
+                        return BatchState::NotYet;
+                    }
+                    Rows::Batch(step.step, ingested)
+                }
+                Standing::Done(step, _) | Standing::Owed(step) => {
+                    if self.gathers(source, &standing) {
+                        ungathered.being_read.push(step.step);
+                    } else {
+                        let reason = format!("{} is being read", batch.object.object.name());
+                        self.add_without_inputs(load_name, vec![step.step], None, vec![reason]);
+                    }
                     return BatchState::NotYet;
                 }
-                Standing::Failed(..) => {
+                Standing::Failed(step, _) => {
+                    let name = step.step;
                     self.add_without_inputs(load_name, vec![name.clone()], Some(name.clone()), Vec::new());
                     return BatchState::Failed(name);
                 }
             }
         };
-        let needs = ingested.iter().map(|(name, _)| name.clone()).collect();
         if must_wait {
+            let needs = rows.made_by();
             let reason = format!("an earlier file is being merged into {}", source.table);
             self.add_without_inputs(load_name, needs, None, vec![reason]);
             return BatchState::NotYet;
         }
+        self.load(source, batch, load_name, load, rows)
+    }
+
+    /// The upload as a load's file, if the warehouse may read it itself.
+    fn uploaded(&self, source: &Source, object: &ObjectFinalized) -> Option<UploadedFile> {
+        if self.pipelines.direct_loads { direct::uploaded(source, object) } else { None }
+    }
+
+    /// Adds the step that reads a file.
+    fn ingested(&mut self, source: &'a Source, batch: &Batch<'a>) -> Standing<'a> {
+        let fingerprint = identity::ingest(source, batch.object);
+        let name = step_name(&format!("ingest/{}/{}", source.name, fingerprint.short()));
+        let (lake, pipeline) = (&self.pipelines.buckets.lake, &self.pipeline.name);
+        let work = |step: &StepRef| ingest_work(lake, pipeline, source, batch.object, step);
+        // Uploading a file again is asking for another try: its bytes may have been gone when they were to be read.
+        let standing = self.known.standing(self.first_attempt(&name, fingerprint), batch.uploads, |_| false);
+        self.add_standing(name, Vec::new(), standing, work)
+    }
+
+    /// Adds the load of one file.
+    fn load(
+        &mut self,
+        source: &'a Source,
+        batch: &Batch<'a>,
+        name: StepName,
+        load: Fingerprint,
+        rows: Rows<'a>,
+    ) -> BatchState {
         let later = match source.write {
             WriteMode::Replace => self.known.latest_other_write(&format!("load/{}", source.name), &load),
             WriteMode::Append | WriteMode::Merge { .. } => None,
         };
-        let standing = self.add(load_name.clone(), needs, load.clone(), written_over(later), |_| match ingested {
-            Some((_, ingested)) => Ok(Work::LoadTable(LoadTable {
-                batches: vec![ingested.batch.clone()],
-                table: source.table.clone(),
-                columns: ingested.columns.clone(),
-                write: source.write.clone(),
-                layout: source.layout.clone(),
-                sequence: batch.object.generation,
-                uploaded: None,
-            })),
-            None => Err(Reason::new("the file's batch is not known any more; upload it again")),
-        });
+        // A file that is not read before is read by its load, and gets its tries there.
+        let chances = if matches!(rows, Rows::Upload(_)) { batch.uploads } else { 1 };
+        let standing = self.known.standing(self.first_attempt(&name, load.clone()), chances, written_over(later));
+        let standing = self.add_standing(name.clone(), rows.made_by(), standing, |_| load_work(source, batch, rows));
         match standing {
             Standing::Done(..) => BatchState::Loaded(load),
             Standing::Owed(_) => BatchState::NotYet,
-            Standing::Failed(..) => BatchState::Failed(load_name),
+            Standing::Failed(..) => BatchState::Failed(name),
         }
     }
+}
+
+impl Rows<'_> {
+    /// The steps that a load of them comes after.
+    fn made_by(&self) -> Vec<StepName> {
+        match self {
+            Self::Batch(step, _) => vec![step.clone()],
+            Self::Loaded | Self::Upload(_) => Vec::new(),
+        }
+    }
+}
+
+fn load_work(source: &Source, batch: &Batch<'_>, rows: Rows<'_>) -> Result<Work, Reason> {
+    let (file, columns, uploaded) = match rows {
+        Rows::Batch(_, ingested) => (&ingested.batch, &ingested.columns, None),
+        Rows::Upload(uploaded) => (&batch.object.object, &source.contract.columns, Some(uploaded)),
+        Rows::Loaded => return Err(Reason::new("the file's batch is not known any more; upload it again")),
+    };
+    Ok(Work::LoadTable(LoadTable {
+        batches: vec![file.clone()],
+        table: source.table.clone(),
+        columns: columns.clone(),
+        write: source.write.clone(),
+        layout: source.layout.clone(),
+        sequence: batch.object.generation,
+        uploaded,
+    }))
 }
 
 fn ingest_work(

@@ -79,7 +79,7 @@ impl StepState {
 pub enum RunState {
     /// Steps are owed.
     Running,
-    /// Nothing is owed, and an input has not come.
+    /// Nothing is owed, and an input has not come, or files wait for others to be loaded with.
     Waiting,
     /// Nothing is owed, and a step has failed.
     Failed,

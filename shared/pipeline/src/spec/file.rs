@@ -167,6 +167,8 @@ record! {
         /// For `merge`: the columns that identify a row.
         #[schemars(default)]
         "key" => key: List<At<String>>,
+        /// For a source's `append`: how long a file may wait for others, such as `5m`, so that many small files are few loads.
+        "window" => window: Option<At<Duration>>,
         /// A DATE, DATETIME or TIMESTAMP column to partition the table by.
         "partition_by" => partition_by: Option<At<String>>,
         /// Up to four columns to cluster the table by.

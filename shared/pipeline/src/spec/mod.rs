@@ -51,7 +51,7 @@ pub fn load(project: &Project<'_>) -> Result<Pipelines, Diagnostics> {
         return Err(Diagnostics(mistakes));
     }
     let by_name = drafts.into_iter().map(|draft| (draft.name.value.clone(), finished(draft))).collect();
-    Ok(Pipelines { buckets: project.buckets.clone(), by_name })
+    Ok(Pipelines { buckets: project.buckets.clone(), direct_loads: false, by_name })
 }
 
 fn read(path: &str, project: &Project<'_>, mistakes: &mut Vec<Diagnostic>) -> Option<(SourceFile, PipelineFile)> {

@@ -361,3 +361,31 @@ fn canary_steps_ascend_to_a_hundred() {
         "",
     );
 }
+
+#[test]
+fn a_window_is_for_appended_files_and_not_for_longer_than_a_day() {
+    told(
+        "write: {mode: merge, key: [transaction_id], partition_by: day, cluster_by: [amount]}",
+        "write: {mode: merge, key: [transaction_id], window: «5m}",
+        Code::Conflict,
+        "only appended files are gathered by a `window`",
+        "{mode: append, window: 5m}",
+        "take `window` out: of replaced files only the newest is loaded, and merges go in one after the other",
+    );
+    told(
+        "    write: append",
+        "    write: {mode: append, window: «25h}",
+        Code::InvalidValue,
+        "files wait for a day at most",
+        "24h or less",
+        "",
+    );
+    told(
+        "{sql: staging/clean.sql, write: replace,",
+        "{sql: staging/clean.sql, write: {mode: append, window: «5m},",
+        Code::Conflict,
+        "a model gathers no files",
+        "",
+        "take `window` out; it belongs to a source that appends",
+    );
+}

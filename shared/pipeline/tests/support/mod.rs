@@ -25,6 +25,7 @@ pub(crate) fn source(name: &str, upload: &str, write: WriteMode) -> Source {
         options: Default::default(),
         table: format!("source.{name}").parse().unwrap(),
         write,
+        window: None,
         layout: TableLayout::default(),
     }
 }
@@ -77,7 +78,11 @@ pub(crate) fn pipeline() -> Pipeline {
 }
 
 pub(crate) fn project(pipeline: Pipeline) -> Pipelines {
-    Pipelines { buckets: Buckets::default(), by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]) }
+    Pipelines {
+        buckets: Buckets::default(),
+        direct_loads: false,
+        by_name: BTreeMap::from([(pipeline.name.clone(), pipeline)]),
+    }
 }
 
 pub(crate) fn run() -> RunId {

@@ -42,6 +42,7 @@ pub(super) fn resolve(
     };
     let known = columns_are_known.then_some(columns.as_slice());
     let (write, layout) = tables::resolve(&table, known, to);
+    let window = tables::window(spec.write.as_ref(), &write, to);
     let (upload, topic) = trigger?;
     named.then(|| Placed {
         value: Source {
@@ -57,6 +58,7 @@ pub(super) fn resolve(
             options,
             table: spec.table.value.clone(),
             write,
+            window,
             layout,
         },
         table: spec.table.span.clone(),

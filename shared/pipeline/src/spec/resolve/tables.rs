@@ -1,5 +1,7 @@
 //! How a table is written and laid out, checked against its columns where they are known.
 
+use std::time::Duration;
+
 use millstream_events::{
     contract::{Column, ColumnType},
     work::{TableLayout, WriteMode},
@@ -101,6 +103,39 @@ fn write_mode(write: Option<&WriteSpec>, columns: Option<&[Column]>, to: &mut De
             .hint("write `mode: merge`, or take the key out");
     }
     if name == "append" { WriteMode::Append } else { WriteMode::Replace }
+}
+
+/// The longest that a file may wait for others: models and people wait with it.
+const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long a source's files are gathered.
+pub(super) fn window(write: Option<&WriteSpec>, mode: &WriteMode, to: &mut Decoder<'_>) -> Option<Duration> {
+    let window = written_window(write)?;
+    if *mode != WriteMode::Append {
+        to.mistake(window.span.clone(), Code::Conflict, "only appended files are gathered by a `window`")
+            .expected("{mode: append, window: 5m}")
+            .hint(
+                "take `window` out: of replaced files only the newest is loaded, and merges go in one after the other",
+            );
+    } else if window.value > LONGEST_WINDOW {
+        to.mistake(window.span.clone(), Code::InvalidValue, "files wait for a day at most").expected("24h or less");
+    }
+    Some(window.value)
+}
+
+/// A model's result is one write: it has nothing to gather.
+pub(super) fn refuse_window(write: Option<&WriteSpec>, to: &mut Decoder<'_>) {
+    if let Some(window) = written_window(write) {
+        to.mistake(window.span.clone(), Code::Conflict, "a model gathers no files")
+            .hint("take `window` out; it belongs to a source that appends");
+    }
+}
+
+fn written_window(write: Option<&WriteSpec>) -> Option<&At<Duration>> {
+    match write {
+        Some(WriteSpec::Long(fields)) => fields.window.as_ref(),
+        Some(WriteSpec::Short(_)) | None => None,
+    }
 }
 
 /// The column of that name; a mistake when the columns are known and it is not one.
