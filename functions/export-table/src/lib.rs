@@ -8,16 +8,25 @@ use async_trait::async_trait;
 use millstream_events::{
     Command,
     fact::{Outcome, TableExported},
-    work::{self, DataFormat},
+    work::{self, DataFormat, WorkKind},
 };
 use millstream_ports::{ErrorKind, ExportJob, JobState, Warehouse};
-use millstream_runtime::{Failure, Function, Progress};
+use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Dataset, Declaration, Size, Touch}};
 
 /// A warehouse's export takes seconds; one on this machine is done at the first ask.
 const CHECK_AFTER: Duration = Duration::from_secs(2);
 
 /// The table comes when its own step is done, whose fact asks for this one again: this only catches a lost fact.
 const CHECK_FOR_TABLE_AFTER: Duration = Duration::from_secs(5);
+
+/// What a deployment derives from.
+pub const DECLARATION: Declaration = Declaration {
+    name: <ExportTable as Function>::NAME,
+    consumes: &[<work::ExportTable as WorkKind>::TYPE],
+    emits: &["dev.millstream.table.exported.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
+    touches: &[Touch::Queries(Dataset::Source), Touch::Queries(Dataset::Staging), Touch::Queries(Dataset::Production), Touch::Writes(Bucket::Lake), Touch::RunsJobs, Touch::Publishes],
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 90, max_instances: 20 },
+};
 
 /// `export-table`: the warehouse's job, named by the step, is all its state.
 #[derive(Debug)]

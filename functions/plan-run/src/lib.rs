@@ -18,10 +18,48 @@ use millstream_events::{
     Envelope, Event,
     history::Record,
     names::{PipelineName, RunId},
+    work::{self, WorkKind},
 };
 use millstream_pipeline::{Pipelines, plan::Plan};
 use millstream_ports::{Clock, EventBus, Ledger, ObjectStore, PortResult};
-use millstream_runtime::{Ack, Handler};
+use millstream_runtime::{Ack, Handler, declaration::{Bucket, Declaration, Size, Touch}};
+
+/// What a deployment derives from.
+pub const DECLARATION: Declaration = Declaration {
+    name: "plan-run",
+    consumes: &[
+        "google.cloud.storage.object.v1.finalized",
+        "google.cloud.pubsub.topic.v1.messagePublished",
+        "dev.millstream.schedule.fired.v1",
+        "dev.millstream.sweep.due.v1",
+        "dev.millstream.run.requested.v1",
+        "dev.millstream.retry.requested.v1",
+        "dev.millstream.batch.ingested.v1",
+        "dev.millstream.table.updated.v1",
+        "dev.millstream.table.exported.v1",
+        "dev.millstream.model.trained.v1",
+        "dev.millstream.model.promoted.v1",
+        "dev.millstream.model.rejected.v1",
+        "dev.millstream.step.failed.v1",
+        "dev.millstream.step.deferred.v1",
+    ],
+    emits: &[
+        <work::IngestFile as WorkKind>::TYPE,
+        <work::LoadTable as WorkKind>::TYPE,
+        <work::TransformTable as WorkKind>::TYPE,
+        <work::ExportTable as WorkKind>::TYPE,
+        <work::TrainModel as WorkKind>::TYPE,
+        <work::PromoteModel as WorkKind>::TYPE,
+    ],
+    touches: &[
+        // A message's rows land there.
+        Touch::Writes(Bucket::Landing),
+        Touch::Writes(Bucket::Ledger),
+        Touch::Reads(Bucket::Pipelines),
+        Touch::Publishes,
+    ],
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 32, timeout_seconds: 90, max_instances: 10 },
+};
 
 /// What `plan-run` needs of the world.
 #[derive(Debug, Clone)]

@@ -14,17 +14,26 @@ use async_trait::async_trait;
 use millstream_events::{
     Command,
     fact::{ModelJudged, Outcome},
-    work::{self, Serving},
+    work::{self, Serving, WorkKind},
 };
 use millstream_ports::{
     Clock, EndpointState, Endpoints, ModelRegistry, ModelVersion, PortResult, Scorer, ServingStats, Verdict, optional,
 };
-use millstream_runtime::{Failure, Function, Progress};
+use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Declaration, Size, Touch}};
 
 use crate::decide::{Action, Candidate, Seen};
 
 /// The alias of the version that serves.
 pub const PRODUCTION: &str = "production";
+
+/// What a deployment derives from.
+pub const DECLARATION: Declaration = Declaration {
+    name: <PromoteModel as Function>::NAME,
+    consumes: &[<work::PromoteModel as WorkKind>::TYPE],
+    emits: &["dev.millstream.model.promoted.v1", "dev.millstream.model.rejected.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
+    touches: &[Touch::Writes(Bucket::Models), Touch::Publishes],
+    size: Size { cpu: "1", memory: "1Gi", concurrency: 4, timeout_seconds: 90, max_instances: 4 },
+};
 
 /// `promote-model`: the registry keeps what a version is and what was said of it, the endpoint how far its rollout is.
 #[derive(Debug)]

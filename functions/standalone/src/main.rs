@@ -2,12 +2,17 @@
 //!
 //! In: arguments, a project's folder. Out: an answer on standard output, progress and logs on standard error, an exit code.
 
+#[cfg(feature = "embedded")]
 mod api;
 mod cli;
 mod commands;
+#[cfg(feature = "embedded")]
 mod platform;
 mod project;
 mod render;
+#[cfg(feature = "cloud")]
+mod serve;
+mod wiring;
 
 use std::process::ExitCode;
 

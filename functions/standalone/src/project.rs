@@ -27,20 +27,38 @@ pub(crate) struct Project {
 
 impl Project {
     /// The project in `folder`, or the nearest one at or above the working directory.
-    pub(crate) fn find(folder: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn find(folder: Option<&Path>, environment: Option<&str>) -> anyhow::Result<Self> {
         let folder = match folder {
             Some(folder) => folder.to_owned(),
             None => nearest(&std::env::current_dir().context("the working directory cannot be read")?)?,
         };
-        Self::open(&folder, &[])
+        Self::open(&folder, environment, &[])
     }
 
-    /// The project in `folder`, with settings from the command line.
-    pub(crate) fn open(folder: &Path, overrides: &[(&str, String)]) -> anyhow::Result<Self> {
+    /// As [`Project::find`]; where there is no project, this folder is one: a service may have all its settings from its
+    /// environment.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn find_or_here(folder: Option<&Path>, environment: Option<&str>) -> anyhow::Result<Self> {
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None => {
+                let here = std::env::current_dir().context("the working directory cannot be read")?;
+                nearest(&here).unwrap_or(here)
+            }
+        };
+        Self::open(&folder, environment, &[])
+    }
+
+    /// The project in `folder` for an environment of its settings, with settings from the command line.
+    pub(crate) fn open(
+        folder: &Path,
+        environment: Option<&str>,
+        overrides: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let folder = folder
             .canonicalize()
             .with_context(|| format!("there is no folder {}; `millstream init` makes a project", folder.display()))?;
-        let settings = Settings::load(&folder, overrides)?;
+        let settings = Settings::load(&folder, environment, overrides)?;
         Ok(Self { folder, settings })
     }
 

@@ -12,10 +12,10 @@ use millstream_events::{
     Command,
     fact::{ModelTrained, Outcome, Reason},
     names::ObjectPath,
-    work,
+    work::{self, WorkKind},
 };
 use millstream_ports::{ErrorKind, JobState, ObjectStore, ObjectStoreExt, Trainer, TrainingState, Warehouse, optional};
-use millstream_runtime::{Failure, Function, Progress};
+use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Dataset, Declaration, Size, Touch}};
 
 /// A small model on this machine trains in a second; a cloud's sweep asks in its own, slower time.
 const CHECK_TRAINING_AFTER: Duration = Duration::from_millis(500);
@@ -28,6 +28,15 @@ const CHECK_FOR_TABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// Metrics are a few dozen numbers and perhaps a confusion matrix.
 const METRICS_LIMIT: u64 = 4 << 20;
+
+/// What a deployment derives from.
+pub const DECLARATION: Declaration = Declaration {
+    name: <TrainModel as Function>::NAME,
+    consumes: &[<work::TrainModel as WorkKind>::TYPE],
+    emits: &["dev.millstream.model.trained.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
+    touches: &[Touch::Queries(Dataset::Source), Touch::Queries(Dataset::Staging), Touch::Queries(Dataset::Production), Touch::Writes(Bucket::Models), Touch::RunsJobs, Touch::Publishes],
+    size: Size { cpu: "2", memory: "2Gi", concurrency: 4, timeout_seconds: 90, max_instances: 4 },
+};
 
 /// `train-model`: the export's and the trainer's jobs, named by the step, are all its state.
 #[derive(Debug)]

@@ -9,16 +9,25 @@ use millstream_events::{
     Command,
     fact::{Outcome, TableUpdated},
     names::TableName,
-    work,
+    work::{self, WorkKind},
 };
 use millstream_ports::{ErrorKind, JobState, PortError, PortResult, Warehouse, optional};
-use millstream_runtime::{Failure, Function, Progress};
+use millstream_runtime::{Failure, Function, Progress, declaration::{Dataset, Declaration, Size, Touch}};
 
 /// A warehouse's query takes seconds; one on this machine is done at the first ask.
 const CHECK_AFTER: Duration = Duration::from_secs(2);
 
 /// An input comes when its own step is done, whose fact asks for this one again: this only catches a lost fact.
 const CHECK_FOR_INPUTS_AFTER: Duration = Duration::from_secs(5);
+
+/// What a deployment derives from.
+pub const DECLARATION: Declaration = Declaration {
+    name: <TransformTable as Function>::NAME,
+    consumes: &[<work::TransformTable as WorkKind>::TYPE],
+    emits: &["dev.millstream.table.updated.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
+    touches: &[Touch::Queries(Dataset::Source), Touch::Fills(Dataset::Staging), Touch::Fills(Dataset::Production), Touch::RunsJobs, Touch::Publishes],
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 90, max_instances: 20 },
+};
 
 /// `transform-table`: the warehouse's job, named by the step, is all its state.
 #[derive(Debug)]

@@ -13,15 +13,17 @@ use tracing::{Instrument, Span, field};
 use crate::{
     handler::{Ack, Handler},
     metrics::Metrics,
+    trace_context::TraceContext,
 };
 
-/// Hands `delivery` to `handler` inside its own span. A panic ends as [`Ack::Retry`]; a retry's reason is logged here and
+/// Hands `delivery` to `handler` inside its own span, in the trace of its event. A panic ends as [`Ack::Retry`]; a retry's reason is logged here and
 /// nowhere else.
 pub async fn deliver(handler: &dyn Handler, delivery: &Envelope, metrics: &Metrics) -> Ack {
     let function = handler.name();
     let started = Instant::now();
     let span = delivery_span(function, delivery);
-    async {
+    let trace = enter_trace(&span, delivery);
+    let handled = async {
         let (ack, result) = match catch_panic(handler.handle(delivery)).await {
             Ok(ack) => {
                 let result = label(&ack);
@@ -38,9 +40,20 @@ pub async fn deliver(handler: &dyn Handler, delivery: &Envelope, metrics: &Metri
         metrics.deliveries.with_label_values(&[function, result]).inc();
         metrics.handling_seconds.with_label_values(&[function]).observe(elapsed.as_secs_f64());
         ack
-    }
-    .instrument(span)
-    .await
+    };
+    trace.scope(handled.instrument(span)).await
+}
+
+/// Puts the delivery into its event's trace, or into one that begins here.
+fn enter_trace(span: &Span, delivery: &Envelope) -> TraceContext {
+    let parent = TraceContext::of(delivery);
+    #[cfg(feature = "otel")]
+    let own = crate::telemetry::begin(span, parent);
+    #[cfg(not(feature = "otel"))]
+    let own = None;
+    let context = own.or(parent).unwrap_or_else(|| TraceContext::beginning(delivery));
+    context.keep_with(span);
+    context
 }
 
 /// Runs a future to its end or its panic; the panic's message is returned.
@@ -62,31 +75,20 @@ fn label(ack: &Ack) -> &'static str {
     }
 }
 
+/// At the level of errors, so that whatever is logged of a delivery says which one it was.
 fn delivery_span(function: &'static str, delivery: &Envelope) -> Span {
-    let span = tracing::info_span!(
+    let step = delivery.event.step();
+    let run = run_of(&delivery.event);
+    tracing::error_span!(
         "delivery",
         function,
         event = delivery.event.event_type(),
-        pipeline = field::Empty,
-        run = field::Empty,
-        step = field::Empty,
-        fingerprint = field::Empty,
-        attempt = field::Empty,
-        traceparent = field::Empty,
-    );
-    if let Some(step) = delivery.event.step() {
-        span.record("step", field::display(&step.step));
-        span.record("fingerprint", field::display(&step.fingerprint));
-        span.record("attempt", step.attempt);
-    }
-    if let Some(run) = run_of(&delivery.event) {
-        span.record("pipeline", field::display(&run.pipeline));
-        span.record("run", field::display(&run.key));
-    }
-    if let Some(traceparent) = &delivery.traceparent {
-        span.record("traceparent", traceparent);
-    }
-    span
+        pipeline = run.map(|run| field::display(&run.pipeline)),
+        run = run.map(|run| field::display(&run.key)),
+        step = step.map(|step| field::display(&step.step)),
+        fingerprint = step.map(|step| field::display(&step.fingerprint)),
+        attempt = step.map(|step| step.attempt),
+    )
 }
 
 /// The run an event belongs to; most triggers find theirs only in `plan-run`.

@@ -27,6 +27,7 @@ use crate::{
     delivery::catch_panic,
     function::{Failure, Function, Progress},
     handler::{Ack, Handler},
+    trace_context,
 };
 
 /// A function with what it needs to answer deliveries.
@@ -57,7 +58,9 @@ impl<F: Function> StepHandler<F> {
     /// Publishes one event caused by `delivery`; answers `ack` once the bus has it.
     async fn answer(&self, delivery: &Envelope, event: Event, ack: Ack) -> Ack {
         let what = event.event_type();
-        let envelope = Envelope { event, time: self.clock.now(), traceparent: delivery.traceparent.clone() };
+        // Delivered by hand, as in a test, there is no context but the event's own.
+        let traceparent = trace_context::current().or_else(|| delivery.traceparent.clone());
+        let envelope = Envelope { event, time: self.clock.now(), traceparent };
         match self.bus.publish(vec![envelope]).await {
             Ok(()) => ack,
             Err(error) => {

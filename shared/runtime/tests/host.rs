@@ -3,7 +3,11 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
@@ -12,7 +16,7 @@ use millstream_events::Envelope;
 use millstream_runtime::{
     Ack, Handler, Metrics,
     cloudevent::{BATCH, STRUCTURED, to_batch, to_structured},
-    host::{Host, Readiness, RequestLimits, router, serve},
+    host::{Drained, Host, Readiness, RequestLimits, router, serve},
 };
 use serde_json::Value;
 use support::{Scripted, clock, export, retry, run_requested, sweep};
@@ -24,6 +28,8 @@ use tokio::{
 use tower::ServiceExt;
 
 const EXPORT: &str = "dev.millstream.export.requested.v1";
+/// Longer than any test: a drain that ends by its limit would show.
+const DRAIN: Duration = Duration::from_secs(600);
 const SWEEP: &str = "dev.millstream.sweep.due.v1";
 
 fn host(handlers: Vec<Arc<dyn Handler>>) -> Host {
@@ -32,6 +38,7 @@ fn host(handlers: Vec<Arc<dyn Handler>>) -> Host {
         metrics: Metrics::new().unwrap(),
         clock: clock(),
         readiness: Readiness::default(),
+        callers: None,
     }
 }
 
@@ -168,9 +175,16 @@ async fn health_readiness_and_metrics_are_served() {
     let readiness = host.readiness.clone();
     let app = router(host, RequestLimits::default());
     assert_eq!(get(&app, "/livez").await.0, StatusCode::OK);
-    assert_eq!(get(&app, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    for probe in ["/startupz", "/readyz"] {
+        assert_eq!(get(&app, probe).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
     readiness.set(true);
-    assert_eq!(get(&app, "/readyz").await.0, StatusCode::OK);
+    for probe in ["/startupz", "/readyz"] {
+        assert_eq!(get(&app, probe).await.0, StatusCode::OK);
+    }
+    readiness.set(false);
+    assert_eq!(get(&app, "/startupz").await.0, StatusCode::OK);
+    assert_eq!(get(&app, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
     post(&app, "/", STRUCTURED, to_structured(&sweep()).unwrap()).await;
     let (status, text) = get(&app, "/metrics").await;
     assert_eq!(status, StatusCode::OK);
@@ -183,7 +197,7 @@ async fn health_readiness_and_metrics_are_served() {
 }
 
 /// Tells that it has begun, then waits for the test.
-struct Waits(std::sync::Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
+struct Waits(Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>);
 
 #[async_trait]
 impl Handler for Waits {
@@ -203,16 +217,8 @@ impl Handler for Waits {
     }
 }
 
-#[tokio::test]
-async fn a_request_in_hand_is_answered_before_the_server_stops() {
-    let (begun, has_begun) = oneshot::channel();
-    let (go_on, may_go_on) = oneshot::channel();
-    let handler = Arc::new(Waits(std::sync::Mutex::new(Some((begun, may_go_on)))));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, app(vec![handler]), async move { stopped.await.unwrap() }));
-
+/// A request on a connection of its own.
+async fn send_sweep(address: SocketAddr) -> TcpStream {
     let body = to_structured(&sweep()).unwrap();
     let head = format!(
         "POST / HTTP/1.1\r\nhost: m\r\nconnection: close\r\ncontent-type: {STRUCTURED}\r\ncontent-length: {}\r\n\r\n",
@@ -221,11 +227,85 @@ async fn a_request_in_hand_is_answered_before_the_server_stops() {
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(head.as_bytes()).await.unwrap();
     connection.write_all(&body).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_request_in_hand_is_answered_before_the_server_stops() {
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel();
+    let handler = Arc::new(Waits(Mutex::new(Some((begun, may_go_on)))));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, app(vec![handler]), async move { stopped.await.unwrap() }, DRAIN));
+
+    let mut connection = send_sweep(address).await;
     has_begun.await.unwrap();
     stop.send(()).unwrap();
     go_on.send(()).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
-    server.await.unwrap().unwrap();
+    assert_eq!(server.await.unwrap().unwrap(), Drained { cut_off: 0 });
+}
+
+/// Tells that it has begun, then never ends.
+struct Endless(Mutex<Option<oneshot::Sender<()>>>);
+
+#[async_trait]
+impl Handler for Endless {
+    fn name(&self) -> &'static str {
+        "endless"
+    }
+
+    fn takes(&self, _: &str) -> bool {
+        true
+    }
+
+    async fn handle(&self, _: &Envelope) -> Ack {
+        self.0.lock().unwrap().take().expect("one delivery only").send(()).unwrap();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_outlasts_the_drain_is_sent_back_and_counted() {
+    let (begun, has_begun) = oneshot::channel();
+    let handler = Arc::new(Endless(Mutex::new(Some(begun))));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopping = async move { stopped.await.unwrap() };
+    let server = tokio::spawn(serve(listener, app(vec![handler]), stopping, Duration::ZERO));
+    let mut connection = send_sweep(address).await;
+    has_begun.await.unwrap();
+    stop.send(()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after"), "{answer}");
+    assert_eq!(server.await.unwrap().unwrap(), Drained { cut_off: 1 });
+}
+
+#[tokio::test]
+async fn one_request_more_than_there_is_room_for_is_429_and_takes_no_place() {
+    let (begun, has_begun) = oneshot::channel();
+    let (go_on, may_go_on) = oneshot::channel();
+    let handler = Arc::new(Waits(Mutex::new(Some((begun, may_go_on)))));
+    let app = router(host(vec![handler]), RequestLimits { at_once: 1, ..RequestLimits::default() });
+    let event = to_structured(&sweep()).unwrap();
+    let first = tokio::spawn({
+        let (app, event) = (app.clone(), event.clone());
+        async move { post(&app, "/", STRUCTURED, event).await.status() }
+    });
+    has_begun.await.unwrap();
+    let second = post(&app, "/", STRUCTURED, event).await;
+    assert_eq!(second.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(second.headers().contains_key("retry-after"));
+    assert_eq!(get(&app, "/livez").await.0, StatusCode::OK);
+    go_on.send(()).unwrap();
+    assert_eq!(first.await.unwrap(), StatusCode::NO_CONTENT);
+    // There is room again: this one is delivered, and the handler, which waits once only, panics.
+    let third = post(&app, "/", STRUCTURED, to_structured(&sweep()).unwrap()).await;
+    assert_eq!(third.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -41,6 +41,8 @@ pub(crate) fn router(platform: &Arc<Platform>, address: SocketAddr, token: &str)
         metrics: platform.metrics.clone(),
         clock: platform.clock.clone(),
         readiness: platform.readiness.clone(),
+        // What changes anything asks for the token of this project; events come from this machine only.
+        callers: None,
     };
     let local = Local(platform.clone());
     let open = Router::new()

@@ -8,13 +8,12 @@ mod ingress;
 pub(crate) mod lock;
 mod schedule;
 
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use anyhow::Context;
 use millstream_embedded::{
     models::{FileEndpoints, FileRegistry, OnnxScorer},
     objects::{LocalObjectStore, StoreOptions},
-    trainer::{ProcessTrainer, TrainerSettings},
+    trainer::ProcessTrainer,
     warehouse::{DuckDbWarehouse, WarehouseSettings},
 };
 use millstream_events::{Envelope, Event};
@@ -30,7 +29,6 @@ use millstream_promote_model::PromoteModel;
 use millstream_runtime::{
     Ack, DispatchSettings, Dispatcher, Handler, Metrics, StepHandler, delivery::deliver, host::Readiness,
 };
-use millstream_tabular::Limits;
 use millstream_train_model::TrainModel;
 use millstream_transform_table::TransformTable;
 use tokio::task::JoinSet;
@@ -38,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lock::DataLock;
 pub(crate) use self::{background::Background, ingress::Ingress};
-use crate::project::Project;
+use crate::{project::Project, wiring};
 
 /// How long a stop waits for what runs. Whatever is cut off then is found again by the next start's sweep.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -76,7 +74,7 @@ impl Platform {
             objects.clone(),
             &warehouse_settings(&project),
         )?);
-        let trainer = ProcessTrainer::new(objects.clone(), trainer_settings(&project)?)?;
+        let trainer = ProcessTrainer::new(objects.clone(), wiring::trainer_settings(&project)?)?;
         let registry: Arc<dyn ModelRegistry> = Arc::new(FileRegistry::new(objects.clone(), clock.clone()));
         let endpoints: Arc<dyn Endpoints> = Arc::new(FileEndpoints::new(objects.clone(), clock.clone()));
         let scorer = Arc::new(OnnxScorer::new(objects.clone()));
@@ -88,7 +86,7 @@ impl Platform {
         let planner = Arc::new(PlanRun::new(pipelines, ports));
 
         let scratch = settings.data_dir.join("scratch/ingest");
-        let ingest = IngestFile::new(objects.clone(), ingest_limits(&project), scratch);
+        let ingest = IngestFile::new(objects.clone(), wiring::ingest_limits(&project), scratch);
         let train = TrainModel::new(warehouse.clone(), Arc::new(trainer.clone()), objects);
         let promote = PromoteModel::new(registry.clone(), endpoints.clone(), scorer, clock.clone());
         let handlers: Vec<Arc<dyn Handler>> = vec![
@@ -159,34 +157,7 @@ fn warehouse_settings(project: &Project) -> WarehouseSettings {
     }
 }
 
-/// Training programs run under this very program: its hidden commands `supervise` and `recipe tabular`.
-fn trainer_settings(project: &Project) -> anyhow::Result<TrainerSettings> {
-    let this: PathBuf = std::env::current_exe().context("this program's own file cannot be found")?;
-    let arguments = |words: &[&str]| -> Vec<OsString> {
-        std::iter::once(this.clone().into_os_string()).chain(words.iter().map(OsString::from)).collect()
-    };
-    Ok(TrainerSettings {
-        supervisor: arguments(&["supervise"]),
-        tabular: arguments(&["recipe", "tabular"]),
-        project_dir: project.folder.clone(),
-        jobs_dir: project.settings.data_dir.join("jobs"),
-        max_running: usize::try_from(project.settings.training.max_running.get()).unwrap_or(usize::MAX),
-    })
-}
-
 fn dispatch_settings(project: &Project) -> DispatchSettings {
     let files = usize::try_from(project.settings.ingest.max_running.get()).unwrap_or(usize::MAX);
     DispatchSettings { concurrency_of: BTreeMap::from([("ingest-file".to_owned(), files)]), ..Default::default() }
-}
-
-fn ingest_limits(project: &Project) -> Limits {
-    let ingest = &project.settings.ingest;
-    let record_bytes = ingest.max_record_mib.get().saturating_mul(1 << 20);
-    Limits {
-        threads: ingest.threads,
-        record_bytes: usize::try_from(record_bytes).unwrap_or(usize::MAX),
-        decompressed_bytes: ingest.max_decompressed_gib.get().saturating_mul(1 << 30),
-        decompression_ratio: ingest.max_decompression_ratio.get(),
-        ..Limits::default()
-    }
 }

@@ -1,8 +1,12 @@
 //! What commands print: answers on standard output, everything else on standard error.
 
+#[cfg(feature = "embedded")]
 pub(crate) mod demo;
+#[cfg(feature = "embedded")]
 mod progress;
+#[cfg(feature = "embedded")]
 mod tables;
+#[cfg(feature = "embedded")]
 mod values;
 
 use std::io::{Write, stderr, stdout};
@@ -10,6 +14,7 @@ use std::io::{Write, stderr, stdout};
 use millstream_pipeline::spec::Diagnostics;
 use serde::Serialize;
 
+#[cfg(feature = "embedded")]
 pub(crate) use self::{
     progress::Progress,
     tables::{model, models, quarantine, quarantined_rows, run, run_summary, runs},

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{
     BATCH, STRUCTURED,
     google::{self, Message},
+    scheduler,
     undecodable::Undecodable,
 };
 
@@ -37,14 +38,20 @@ pub struct Decoded {
 /// # Errors
 /// [`Undecodable`] says what is wrong and what to do about it.
 pub fn decode(headers: &HeaderMap, body: &Bytes, arrival: &Arrival) -> Result<Decoded, Undecodable> {
-    let mut decoder =
-        Decoder { arrival, traceparent: header_text(headers, "traceparent"), decoded: Decoded::default() };
+    let mut decoder = Decoder {
+        arrival,
+        tick: scheduler::tick_of(headers),
+        traceparent: header_text(headers, "traceparent"),
+        decoded: Decoded::default(),
+    };
     decoder.request(headers, body)?;
     Ok(decoder.decoded)
 }
 
 pub(super) struct Decoder<'a> {
     pub(super) arrival: &'a Arrival,
+    /// Which tick this is, if it is one.
+    pub(super) tick: Option<DateTime<Utc>>,
     traceparent: Option<&'a str>,
     decoded: Decoded,
 }
@@ -101,7 +108,7 @@ impl Decoder<'_> {
         };
         let source = event.source().clone();
         let (.., data) = event.take_data();
-        let data = match data {
+        let mut data = match data {
             None => Value::Object(serde_json::Map::new()),
             Some(data) => {
                 Value::try_from(data).map_err(|source| Undecodable::Json { what: "the event's data", source })?
@@ -119,6 +126,7 @@ impl Decoder<'_> {
             message.time = time.or(message.time);
             return self.message(message);
         }
+        scheduler::complete(&event_type, &mut data, self.tick);
         self.push(Event::from_parts(&event_type, data)?, time, traceparent);
         Ok(())
     }

@@ -21,8 +21,12 @@ use serde_json::Value;
 use super::{
     STRUCTURED,
     decode::{Decoder, header_text, parse_json},
+    scheduler,
     undecodable::Undecodable,
 };
+
+/// The header of an unwrapped message's publish time.
+pub(super) const PUBLISH_TIME: &str = "x-goog-pubsub-publish-time";
 
 const FINALIZED: &str = "google.cloud.storage.object.v1.finalized";
 const PUBLISHED: &str = "google.cloud.pubsub.topic.v1.messagePublished";
@@ -142,7 +146,7 @@ impl Message {
             data: body.to_vec(),
             topic: None,
             subscription: header_text(headers, "x-goog-pubsub-subscription-name").map(short_name),
-            time: header_text(headers, "x-goog-pubsub-publish-time").and_then(parse_time),
+            time: header_text(headers, PUBLISH_TIME).and_then(parse_time),
         })
     }
 
@@ -151,8 +155,9 @@ impl Message {
         Self { data: body.to_vec(), ..Self::default() }
     }
 
-    /// Finds out what the message carries: a CloudEvent, a Cloud Storage notification, or data.
+    /// Finds out what the message carries: a CloudEvent, a Cloud Storage notification, a tick, or data.
     pub(super) fn open(self, decoder: &mut Decoder<'_>) -> Result<(), Undecodable> {
+        decoder.tick = self.time.map(scheduler::to_the_minute).or(decoder.tick);
         if self.attributes.contains_key("ce-specversion") {
             return decoder.cloud_event(to_event(&self.cloud_event_headers()?, self.data)?);
         }
@@ -162,6 +167,13 @@ impl Message {
         }
         if let (Some(kind), true) = (self.attributes.get("eventtype"), self.attributes.contains_key("bucketid")) {
             return self.notification(kind, decoder);
+        }
+        if self.data.is_empty() {
+            let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
+            if let Some(event) = scheduler::by_attributes(attribute, decoder.tick)? {
+                decoder.push(event, self.time, None);
+                return Ok(());
+            }
         }
         let topic = decoder
             .arrival
@@ -209,6 +221,6 @@ impl Message {
     }
 }
 
-fn parse_time(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc))
 }

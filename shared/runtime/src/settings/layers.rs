@@ -12,11 +12,16 @@ use figment::{
 use millstream_events::names::ObjectPath;
 use tracing_subscriber::EnvFilter;
 
-use super::{FILE_NAME, Settings, SettingsError, WrongSetting};
+use super::{
+    FILE_NAME, Settings, SettingsError, WrongSetting,
+    environments::{self, Chosen, LOCAL},
+};
 
 pub(super) const DEFAULTS: &str = include_str!("millstream.toml");
 const ENV_PREFIX: &str = "MILLSTREAM_";
-const ENVIRONMENT: &str = "the environment";
+/// The variable that names the environment of the settings file.
+const ENV_NAME: &str = "MILLSTREAM_ENV";
+pub(super) const VARIABLES: &str = "the environment";
 const COMMAND_LINE: &str = "the command line";
 
 /// Settings outside every section. Other variables with the prefix and no `__` are not settings and left alone.
@@ -24,17 +29,22 @@ const TOP_LEVEL: &[&str] = &["data_dir", "pipelines_dir", "sweep_seconds"];
 
 pub(super) fn read(
     project_dir: &Path,
+    environment: Option<&str>,
     variables: impl Iterator<Item = (String, String)>,
     overrides: &[(&str, String)],
 ) -> Result<Settings, SettingsError> {
+    let variables: Vec<(String, String)> = variables.collect();
+    let chosen = chosen(environment, &variables);
     let file = project_dir.join(FILE_NAME);
     let mut layers = Figment::from(Toml::string(DEFAULTS));
     if file.is_file() {
-        layers = layers.merge(Toml::file_exact(&file));
+        for part in environments::parts(&file, &chosen).map_err(|wrong| SettingsError(vec![wrong]))? {
+            layers = layers.merge(part);
+        }
     }
     // One layer a setting: two of one section then add up instead of replacing each other.
-    for (key, text) in variables.filter_map(variable) {
-        layers = layers.merge(Pair { place: ENVIRONMENT, key: &key, text: &text });
+    for (key, text) in variables.into_iter().filter_map(variable) {
+        layers = layers.merge(Pair { place: VARIABLES, key: &key, text: &text });
     }
     for (key, text) in overrides {
         layers = layers.merge(Pair { place: COMMAND_LINE, key, text });
@@ -46,9 +56,20 @@ pub(super) fn read(
     if !wrong.is_empty() {
         return Err(SettingsError(wrong));
     }
+    settings.environment = chosen.name;
     settings.data_dir = project_dir.join(&settings.data_dir);
     settings.pipelines_dir = project_dir.join(&settings.pipelines_dir);
     Ok(settings)
+}
+
+/// The environment of the settings file: the command line's, else the variable's, else the local one.
+fn chosen(said: Option<&str>, variables: &[(String, String)]) -> Chosen {
+    let variable = variables.iter().find(|(name, value)| name == ENV_NAME && !value.is_empty());
+    match (said, variable) {
+        (Some(name), _) => Chosen { name: name.to_owned(), place: COMMAND_LINE, key: "--env" },
+        (None, Some((_, name))) => Chosen { name: name.clone(), place: VARIABLES, key: ENV_NAME },
+        (None, None) => Chosen { name: LOCAL.to_owned(), place: VARIABLES, key: ENV_NAME },
+    }
 }
 
 /// `MILLSTREAM_HTTP__ADDRESS` as `http.address`.
@@ -119,13 +140,19 @@ fn unusable(layers: &Figment, settings: &Settings) -> Vec<WrongSetting> {
 }
 
 fn wrong(layers: &Figment, key: &str, problem: String) -> WrongSetting {
-    let place = layers.find_metadata(key).map_or_else(|| "the settings".to_owned(), place);
-    let key = if place == ENVIRONMENT {
-        format!("{ENV_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
-    } else {
-        key.to_owned()
+    let metadata = layers.find_metadata(key);
+    let place = metadata.map_or_else(|| "the settings".to_owned(), place);
+    let key = match metadata.and_then(environments::table_of) {
+        Some(table) => format!("{table}.{key}"),
+        None if place == VARIABLES => variable_of(key),
+        None => key.to_owned(),
     };
     WrongSetting { place, key, problem }
+}
+
+/// `http.address` as `MILLSTREAM_HTTP__ADDRESS`.
+pub(super) fn variable_of(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
 
 fn place(metadata: &Metadata) -> String {
@@ -137,79 +164,4 @@ fn place(metadata: &Metadata) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn project(file: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(FILE_NAME), file).unwrap();
-        folder
-    }
-
-    fn load(file: &str, variables: &[(&str, &str)], overrides: &[(&str, &str)]) -> Result<Settings, String> {
-        let folder = project(file);
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let overrides: Vec<_> = overrides.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
-        read(folder.path(), variables, &overrides).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_project_without_a_settings_file_gets_the_documented_defaults() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = read(folder.path(), std::iter::empty(), &[]).unwrap();
-        assert_eq!(settings.data_dir, folder.path().join("data"));
-        assert_eq!(settings.http.address.to_string(), "127.0.0.1:8787");
-        assert_eq!(settings.sweep_seconds.get(), 5);
-    }
-
-    #[test]
-    fn the_commented_default_file_is_itself_a_valid_settings_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let without = read(folder.path(), std::iter::empty(), &[]).unwrap();
-        std::fs::write(folder.path().join(FILE_NAME), Settings::commented_default()).unwrap();
-        assert_eq!(read(folder.path(), std::iter::empty(), &[]).unwrap(), without);
-    }
-
-    #[test]
-    fn the_command_line_wins_over_the_environment_over_the_file_over_the_defaults() {
-        let file = "sweep_seconds = 6\n[http]\nmax_body_mib = 1\n[buckets]\nlake = \"water\"";
-        let variables = [
-            ("MILLSTREAM_SWEEP_SECONDS", "7"),
-            ("MILLSTREAM_HTTP__MAX_BODY_MIB", "2"),
-            ("MILLSTREAM_HTTP__ADDRESS", "127.0.0.1:1"),
-        ];
-        let settings = load(file, &variables, &[("sweep_seconds", "8"), ("log.format", "json")]).unwrap();
-        assert_eq!(settings.sweep_seconds.get(), 8);
-        assert_eq!(settings.http.max_body_mib.get(), 2);
-        assert_eq!(settings.http.address.port(), 1);
-        assert_eq!(settings.buckets.lake, "water");
-        assert_eq!(settings.buckets.landing, "landing");
-        assert_eq!(settings.log.format, super::super::LogFormat::Json);
-    }
-
-    #[test]
-    fn variables_of_the_prefix_that_are_no_settings_are_left_alone() {
-        assert!(load("", &[("MILLSTREAM_SIMULATION_SEEDS", "100"), ("PATH", "/bin")], &[]).is_ok());
-    }
-
-    #[test]
-    fn a_wrong_setting_is_reported_with_the_place_it_stands_in() {
-        for (file, variables, overrides, expected) in [
-            ("[http]\naddres = \"x\"", &[][..], &[][..], &["millstream.toml: http.addres: ", "expected"][..]),
-            ("sweep_seconds = 0", &[], &[], &["millstream.toml: sweep_seconds: "]),
-            ("sweep_seconds = \"soon\"", &[], &[], &["millstream.toml: sweep_seconds: ", "soon"]),
-            ("", &[("MILLSTREAM_HTTP__ADDRESS", "here")], &[], &["the environment: MILLSTREAM_HTTP__ADDRESS: "]),
-            ("", &[("MILLSTREAM_HTTP__PORT", "80")], &[], &["the environment: MILLSTREAM_HTTP__PORT: "]),
-            ("", &[], &[("log.format", "xml")], &["the command line: log.format: ", "xml"]),
-            ("[buckets]\nlake = \"landing\"", &[], &[], &["millstream.toml: buckets.lake: ", "buckets.landing"]),
-            ("[buckets]\nlake = \"../lake\"", &[], &[], &["millstream.toml: buckets.lake: "]),
-            ("[log]\nlevel = \"info,a=b=c\"", &[], &[], &["millstream.toml: log.level: "]),
-            ("a = = b", &[], &[], &["millstream.toml"]),
-        ] {
-            let error = load(file, variables, overrides).unwrap_err();
-            for part in expected {
-                assert!(error.contains(part), "{file:?} {variables:?}: {error}");
-            }
-        }
-    }
-}
+pub(super) mod tests;

@@ -1,9 +1,11 @@
 //! Every setting of a Millstream process, read once when it starts.
 //!
-//! Four layers, the later winning: the embedded defaults (the text of [`Settings::commented_default`], so that what is
-//! documented is what is used), the project's `millstream.toml`, the environment (`MILLSTREAM_HTTP__ADDRESS`), and what
-//! was said on the command line.
+//! Five layers, the later winning: the embedded defaults (the text of [`Settings::commented_default`], so that what is
+//! documented is what is used), what is common in the project's `millstream.toml`, its table of the chosen environment
+//! (`[env.prod]`), the process's variables (`MILLSTREAM_HTTP__ADDRESS`), and what was said on the command line.
 
+mod cloud;
+mod environments;
 mod layers;
 
 use std::{
@@ -15,6 +17,8 @@ use std::{
 
 use serde::Deserialize;
 
+pub use cloud::{Auth, Gcp, GcpSection};
+
 /// The name of a project's settings file.
 pub const FILE_NAME: &str = "millstream.toml";
 
@@ -22,6 +26,9 @@ pub const FILE_NAME: &str = "millstream.toml";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// The environment whose table of the settings file was used.
+    #[serde(skip)]
+    pub environment: String,
     /// Where buckets, the warehouse, models and logs are kept; absolute or from the process's folder once loaded.
     pub data_dir: PathBuf,
     /// Where the pipeline files are; absolute or from the process's folder once loaded.
@@ -40,6 +47,10 @@ pub struct Settings {
     pub training: Training,
     /// What one file may cost.
     pub ingest: Ingest,
+    /// Google Cloud; [`Settings::gcp`] says what is missing.
+    pub gcp: GcpSection,
+    /// Who may deliver events in the cloud; [`Settings::callers`] says what is missing.
+    pub auth: Auth,
 }
 
 /// The HTTP server.
@@ -52,6 +63,8 @@ pub struct Http {
     pub max_body_mib: NonZeroU64,
     /// The longest a request may take, in seconds.
     pub request_timeout_seconds: NonZeroU64,
+    /// Requests in hand at once.
+    pub max_requests: NonZeroU64,
 }
 
 /// The buckets' names.
@@ -76,6 +89,8 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
+    /// One JSON object a line, in the form of Cloud Logging.
+    Google,
 }
 
 /// What is logged and how.
@@ -155,14 +170,19 @@ impl Settings {
         layers::DEFAULTS
     }
 
-    /// The settings of the project in `project_dir`. `overrides` are what the command line says: dotted keys
+    /// The settings of the project in `project_dir` for an environment: the one named, else `MILLSTREAM_ENV`'s, else
+    /// `local`. `overrides` are what the command line says: dotted keys
     /// (`http.address`) and values, strings without quotes.
     ///
     /// # Errors
     /// All wrong settings that can be told apart, each with its file or variable.
-    pub fn load(project_dir: &Path, overrides: &[(&str, String)]) -> Result<Self, SettingsError> {
+    pub fn load(
+        project_dir: &Path,
+        environment: Option<&str>,
+        overrides: &[(&str, String)],
+    ) -> Result<Self, SettingsError> {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
-        layers::read(project_dir, variables, overrides)
+        layers::read(project_dir, environment, variables, overrides)
     }
 }

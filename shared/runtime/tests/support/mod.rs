@@ -42,7 +42,11 @@ pub fn export(number: u32) -> Envelope {
         to: "gs://lake/features.parquet".parse().unwrap(),
     };
     let command = Command { step: step(number), work: Work::ExportTable(work) };
-    Envelope { event: Event::Command(command), time: at("2026-11-24T06:00:00Z"), traceparent: Some("00-t".into()) }
+    Envelope {
+        event: Event::Command(command),
+        time: at("2026-11-24T06:00:00Z"),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+    }
 }
 
 pub fn exported() -> Outcome {

@@ -1,45 +1,12 @@
-//! The command line: what can be said, and the help that says so.
+//! What can be said to a platform on this machine.
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
-/// Files in, served models out: a data and AI platform on this machine.
-#[derive(Debug, Parser)]
-#[command(
-    name = "millstream",
-    version,
-    propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 it did not work; 2 the command line is wrong; 3 `check` found mistakes, or a run \
-                  failed or waits.\n\nFirst steps:\n  millstream init shop && cd shop\n  millstream check\n  millstream up"
-)]
-pub(crate) struct Cli {
-    /// The project's folder [default: the nearest one above with millstream.toml or pipelines/]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) project: Option<PathBuf>,
-    /// Answer in JSON on standard output, and with nothing else there
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Log what goes on, on standard error; twice for more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-/// What to do.
+/// What to do on this machine.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Write an example project
-    #[command(after_help = "Examples:\n  millstream init shop\n  millstream init            # in this folder")]
-    Init {
-        /// The folder; made if need be
-        #[arg(default_value = ".")]
-        folder: PathBuf,
-    },
-    /// Check the pipelines and their SQL, and show what follows from what
-    #[command(after_help = "Examples:\n  millstream check\n  millstream check --json | jq '.mistakes[].message'")]
-    Check,
+pub(crate) enum Local {
     /// Run: watch the landing folder, take events over HTTP, fire schedules, answer predictions
     #[command(after_help = "Examples:\n  millstream up\n  millstream up --address 127.0.0.1:9000\n\n\
                             Ctrl-C stops it; the next `up` goes on where it stopped.")]

@@ -1,6 +1,6 @@
 //! `millstream up`: the long-running form.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use millstream_runtime::host;
@@ -17,6 +17,9 @@ use crate::{
     project::Project,
     render,
 };
+
+/// How long requests in hand may go on after a signal; connections that stay open longer (an event stream) are cut.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(project: Project, as_json: bool) -> anyhow::Result<Ended> {
     let pipelines = project.load_pipelines()?;
@@ -51,18 +54,7 @@ pub(super) async fn run(project: Project, as_json: bool) -> anyhow::Result<Ended
         render::line(&format!("Pipelines        {named}"));
     }
 
-    // Requests in hand get as long as one may take; connections that stay open longer (an event stream) are cut.
-    let patience = std::time::Duration::from_secs(2);
-    let (stopped, cut) = (stop.clone(), stop.clone());
-    let serving = host::serve(listener, router, async move { stopped.cancelled().await });
-    let cutting = async move {
-        cut.cancelled().await;
-        tokio::time::sleep(patience).await;
-    };
-    let served = tokio::select! {
-        served = serving => served,
-        () = cutting => Ok(()),
-    };
+    let served = host::serve(listener, router, async move { stop.cancelled().await }, PATIENCE).await;
     lock::forget(&data)?;
     platform.stop(tasks).await?;
     served.context("the listener failed")?;

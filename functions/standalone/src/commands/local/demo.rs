@@ -35,37 +35,37 @@ use crate::{
 
 /// The project's files.
 const FILES: &[(&str, &str)] = &[
-    ("pipelines/iris/iris.yaml", include_str!("../../demo/pipelines/iris/iris.yaml")),
-    ("pipelines/iris/staging/iris.sql", include_str!("../../demo/pipelines/iris/staging/iris.sql")),
+    ("pipelines/iris/iris.yaml", include_str!("../../../demo/pipelines/iris/iris.yaml")),
+    ("pipelines/iris/staging/iris.sql", include_str!("../../../demo/pipelines/iris/staging/iris.sql")),
     (
         "pipelines/iris/production/iris_features.sql",
-        include_str!("../../demo/pipelines/iris/production/iris_features.sql"),
+        include_str!("../../../demo/pipelines/iris/production/iris_features.sql"),
     ),
-    ("pipelines/products/products.yaml", include_str!("../../demo/pipelines/products/products.yaml")),
+    ("pipelines/products/products.yaml", include_str!("../../../demo/pipelines/products/products.yaml")),
     (
         "pipelines/products/staging/stg_product.sql",
-        include_str!("../../demo/pipelines/products/staging/stg_product.sql"),
+        include_str!("../../../demo/pipelines/products/staging/stg_product.sql"),
     ),
     (
         "pipelines/products/staging/stg_product_subcategory.sql",
-        include_str!("../../demo/pipelines/products/staging/stg_product_subcategory.sql"),
+        include_str!("../../../demo/pipelines/products/staging/stg_product_subcategory.sql"),
     ),
     (
         "pipelines/products/staging/stg_product_category.sql",
-        include_str!("../../demo/pipelines/products/staging/stg_product_category.sql"),
+        include_str!("../../../demo/pipelines/products/staging/stg_product_category.sql"),
     ),
     (
         "pipelines/products/production/products.sql",
-        include_str!("../../demo/pipelines/products/production/products.sql"),
+        include_str!("../../../demo/pipelines/products/production/products.sql"),
     ),
 ];
 
 /// The uploads, each with the run that it moves on. The join of the products comes last to a full set: it is seen to wait.
 const UPLOADS: &[(&str, &[u8], &str)] = &[
-    ("DimProduct.csv", include_bytes!("../../demo/uploads/DimProduct.csv"), "products/latest"),
-    ("iris.csv", include_bytes!("../../demo/uploads/iris.csv"), "iris/latest"),
-    ("DimProductSubcategory.csv", include_bytes!("../../demo/uploads/DimProductSubcategory.csv"), "products/latest"),
-    ("DimProductCategory.csv", include_bytes!("../../demo/uploads/DimProductCategory.csv"), "products/latest"),
+    ("DimProduct.csv", include_bytes!("../../../demo/uploads/DimProduct.csv"), "products/latest"),
+    ("iris.csv", include_bytes!("../../../demo/uploads/iris.csv"), "iris/latest"),
+    ("DimProductSubcategory.csv", include_bytes!("../../../demo/uploads/DimProductSubcategory.csv"), "products/latest"),
+    ("DimProductCategory.csv", include_bytes!("../../../demo/uploads/DimProductCategory.csv"), "products/latest"),
 ];
 
 /// The endpoint that is asked, and the row of its training table that it is asked about.
@@ -81,7 +81,7 @@ pub(super) async fn run(folder: &Path, as_json: bool) -> anyhow::Result<Ended> {
     let began = (SystemClock.now(), Instant::now());
     write_project(folder)?;
     // Any free port: the demo must not mind what else runs.
-    let project = Project::open(folder, &[("http.address", "127.0.0.1:0".to_owned())])?;
+    let project = Project::open(folder, None, &[("http.address", "127.0.0.1:0".to_owned())])?;
     let demo = Demo::start(project, as_json).await?;
     let summary = tokio::time::timeout(PATIENCE, demo.play(began.0)).await;
     let stopped = demo.stop().await;
@@ -138,7 +138,7 @@ impl Demo {
         let mut server = JoinSet::new();
         server.spawn(async move {
             // An error would show in the prediction, which is asked over this listener.
-            let _ = millstream_runtime::host::serve(listener, router, std::future::pending()).await;
+            let _ = millstream_runtime::host::serve(listener, router, std::future::pending(), Duration::ZERO).await;
         });
         let mut events = Local(platform.clone()).events().await?;
         if !as_json {

@@ -1,0 +1,19 @@
+//! The commands of a platform on Google Cloud.
+
+use super::{Ended, log};
+use crate::{
+    cli::{Cli, Cloud},
+    project::Project,
+    serve,
+};
+
+pub(super) async fn dispatch(cli: &Cli, command: &Cloud) -> anyhow::Result<Ended> {
+    match command {
+        Cloud::Serve { function } => {
+            let project = Project::find_or_here(cli.project.as_deref(), cli.env.as_deref())?;
+            log(cli, Some(&project.settings.log))?;
+            serve::run(project, *function).await?;
+            Ok(Ended::Well)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The commands of a platform on this machine.
+
+mod demo;
+mod models;
+mod predict;
+mod publish;
+mod quarantine;
+mod query;
+mod report;
+mod retry;
+mod run;
+mod runs;
+mod session;
+mod up;
+mod upload;
+mod wait;
+
+use std::{io::Read, process::ExitCode, str::FromStr};
+
+use anyhow::Context;
+use millstream_recipe_tabular::{Environment, RecipeError};
+
+use super::{Ended, init, log};
+use crate::{
+    cli::{Cli, Local, Recipe},
+    project::Project,
+    render,
+};
+
+/// The two commands that are programs of their own: they are started by a platform and need none.
+pub(super) fn without_runtime(command: &Local) -> Option<ExitCode> {
+    match command {
+        Local::Supervise { job } => Some(millstream_embedded::trainer::supervise(job)),
+        Local::Recipe { recipe: Recipe::Tabular(options) } => {
+            let trained = Environment::from_variables().and_then(|environment| {
+                millstream_recipe_tabular::run(options, &environment, &mut std::io::stdout().lock())
+            });
+            Some(match trained.map_err(RecipeError::chain) {
+                Ok(_) => ExitCode::SUCCESS,
+                Err(message) => {
+                    render::note(&format!("error: {message}"));
+                    ExitCode::FAILURE
+                }
+            })
+        }
+        _ => None,
+    }
+}
+
+pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended> {
+    let json = cli.json;
+    match command {
+        Local::Demo { dir } => {
+            log(cli, None)?;
+            return demo::run(dir, json).await;
+        }
+        Local::Up { address } => {
+            let overrides = address.iter().map(|address| ("http.address", address.clone())).collect::<Vec<_>>();
+            let found = Project::find(cli.project.as_deref(), cli.env.as_deref())?;
+            let project = Project::open(&found.folder, cli.env.as_deref(), &overrides)?;
+            log(cli, Some(&project.settings.log))?;
+            return up::run(project, json).await;
+        }
+        _ => {}
+    }
+    let project = Project::find(cli.project.as_deref(), cli.env.as_deref())?;
+    log(cli, None)?;
+    match command {
+        Local::Upload(upload) => upload::run(project, upload, json).await,
+        Local::Publish { topic, data, wait } => publish::run(project, topic, data, *wait, json).await,
+        Local::Run(run) => run::run(project, run, json).await,
+        Local::Runs { pipeline, limit } => runs::list(project, pipeline.as_deref(), *limit, json).await,
+        Local::Show { run } => runs::show(project, run, json).await,
+        Local::Retry { run, step } => retry::run(project, run, step.as_deref(), json).await,
+        Local::Query { sql, format, limit } => query::run(project, sql, *format, *limit, json).await,
+        Local::Quarantine(command) => quarantine::run(project, command, json).await,
+        Local::Models { command } => models::run(project, command.as_ref(), json).await,
+        Local::Predict { endpoint, request } => predict::run(project, endpoint, request, json).await,
+        Local::Demo { .. } | Local::Up { .. } | Local::Supervise { .. } | Local::Recipe { .. } => Ok(Ended::Well),
+    }
+}
+
+/// A name from the command line.
+fn named<T: FromStr<Err: std::error::Error + Send + Sync + 'static>>(text: &str) -> anyhow::Result<T> {
+    Ok(text.parse::<T>()?)
+}
+
+/// An argument's text, or standard input's for `-`.
+fn text_or_stdin(argument: &str) -> anyhow::Result<String> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).context("standard input is no text")?;
+    Ok(text)
+}

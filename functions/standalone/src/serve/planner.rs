@@ -1,0 +1,56 @@
+//! `plan-run` as a service: its pipeline files are a folder, usually a bucket that Cloud Run mounts, and may change while it
+//! runs. Each sweep reads them again.
+
+use async_trait::async_trait;
+use millstream_events::{Envelope, Event};
+use millstream_plan_run::PlanRun;
+use millstream_runtime::{Ack, Handler};
+
+use crate::project::Project;
+
+/// `plan-run` over the pipelines of a project, as they are at each sweep.
+pub(super) struct Planner {
+    project: Project,
+    inner: PlanRun,
+}
+
+impl Planner {
+    pub(super) fn new(project: Project, inner: PlanRun) -> Self {
+        Self { project, inner }
+    }
+
+    /// Mistakes leave the earlier pipelines in force: what runs goes on.
+    async fn reload(&self) {
+        let project = self.project.clone();
+        match tokio::task::spawn_blocking(move || project.load_pipelines()).await {
+            Ok(Ok(pipelines)) if pipelines == *self.inner.pipelines() => {}
+            Ok(Ok(pipelines)) => {
+                tracing::info!(pipelines = pipelines.by_name.len(), "the pipelines changed and are in force");
+                self.inner.replace_pipelines(pipelines);
+            }
+            Ok(Err(mistakes)) => tracing::error!(
+                "the changed pipelines have {mistakes}; the earlier ones stay in force\n{}",
+                mistakes.render(100)
+            ),
+            Err(error) => tracing::error!(%error, "the pipelines could not be read again"),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Planner {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn takes(&self, event_type: &str) -> bool {
+        self.inner.takes(event_type)
+    }
+
+    async fn handle(&self, delivery: &Envelope) -> Ack {
+        if matches!(delivery.event, Event::SweepDue(_)) {
+            self.reload().await;
+        }
+        self.inner.handle(delivery).await
+    }
+}
