@@ -31,7 +31,7 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 	target/demo/millstream demo --dir demo-project
 
 test: duckdb peers $(VENV)/ready ## Run every test; ends with the counts.
-	cargo test --workspace --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
+	cargo test --workspace --features millstream/cloud --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
 bench: duckdb $(BENCH_VENV)/ready ## Measure: hop time, ingest beside DuckDB and Polars, start-up, predictions.
 	@mkdir -p target/bench
@@ -42,7 +42,7 @@ bench: duckdb $(BENCH_VENV)/ready ## Measure: hop time, ingest beside DuckDB and
 
 lint: duckdb ## Check formatting and clippy, warnings denied.
 	cargo fmt --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --features millstream/cloud --all-targets --locked -- -D warnings
 
 duckdb: $(DUCKDB_LIBRARY) ## Fetch DuckDB's library into target/duckdb.
 

@@ -17,7 +17,7 @@ use millstream_gcp_client::{Connection, Emulators, Service};
 use millstream_gcp_storage::GcsObjectStore;
 use millstream_peers::{
     bigquery::BigQueryEmulator,
-    fake_gcs::FakeGcs,
+    fake_gcs::{FakeGcs, Notify},
     free_port, http,
     pubsub::{PROJECT, PubSubEmulator, Subscription},
 };
@@ -70,19 +70,23 @@ impl Deployment {
         let pubsub = PubSubEmulator::start();
         pubsub.create_topic(EVENTS);
         pubsub.create_topic(UPLOADS);
-        let gcs = FakeGcs::start(Some((&pubsub.address(), PROJECT, UPLOADS)));
+        let gcs = FakeGcs::start(Some(Notify {
+            pubsub: pubsub.address(),
+            project: PROJECT.to_owned(),
+            topic: UPLOADS.to_owned(),
+        }));
         for bucket in BUCKETS {
             gcs.create_bucket(bucket);
         }
         let bigquery = BigQueryEmulator::start(gcs.root());
         let emulators = Emulators::default()
-            .with(Service::Storage, &gcs.address())
+            .with(Service::Storage, &gcs.url())
             .with(Service::PubSub, &pubsub.address())
-            .with(Service::BigQuery, &bigquery.address());
+            .with(Service::BigQuery, &bigquery.url());
         let variables = vec![
-            ("STORAGE_EMULATOR_HOST", gcs.address()),
+            ("STORAGE_EMULATOR_HOST", gcs.url()),
             ("PUBSUB_EMULATOR_HOST", pubsub.address()),
-            ("BIGQUERY_EMULATOR_HOST", bigquery.address()),
+            ("BIGQUERY_EMULATOR_HOST", bigquery.url()),
             ("MILLSTREAM_GCP__PROJECT", PROJECT.to_owned()),
             ("MILLSTREAM_GCP__LOCATION", "US".to_owned()),
             // The emulator signs nothing; what a token is checked for is tested in shared/runtime.
@@ -129,7 +133,7 @@ impl Deployment {
             for time in 0..times {
                 let name = format!("{topic}-{function}-{time}");
                 self.pubsub.subscribe(&Subscription {
-                    ack_deadline_seconds: 90,
+                    ack_deadline: 90,
                     ..Subscription::push(&name, topic, &endpoint, false)
                 });
             }

@@ -17,7 +17,7 @@ pub fn millstream() -> &'static Path {
         let program = profile_folder.join(format!("millstream{}", env::consts::EXE_SUFFIX));
         // Cargo itself is asked only where it is needed: a build of one package picks fewer features of its dependencies than
         // a build of the workspace with its tests does, and would compile most of them once more.
-        if !is_current(&program) {
+        if !is_current(&program) || !serves(&program) {
             build(profile_folder);
         }
         assert!(program.is_file(), "cargo built millstream, yet not as {}", program.display());
@@ -33,12 +33,17 @@ fn build(profile_folder: &Path) {
     };
     let target = profile_folder.parent().expect("a profile's folder lies in the target folder");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--package", "millstream", "--profile", profile, "--target-dir"])
+        .args(["build", "--locked", "--package", "millstream", "--features", "cloud", "--profile", profile, "--target-dir"])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .expect("cargo can be run");
     assert!(built.success(), "the millstream program does not build: see cargo's messages above");
+}
+
+/// Whether the program was built with the functions as services.
+fn serves(program: &Path) -> bool {
+    Command::new(program).args(["serve", "--help"]).output().is_ok_and(|help| help.status.success())
 }
 
 /// Whether no source of the program, as cargo lists them beside it, is newer.

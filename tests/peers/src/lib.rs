@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+pub mod bigquery;
 pub mod fake_gcs;
 pub mod http;
 pub mod process;
