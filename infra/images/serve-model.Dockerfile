@@ -1,0 +1,20 @@
+# syntax=docker/dockerfile:1
+# `serve-model`, the prediction container of Vertex AI endpoints.
+#
+#   docker build -f infra/images/serve-model.Dockerfile .
+
+ARG RUST=1.95-bookworm
+
+FROM rust:${RUST} AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --package millstream-serve-model \
+    && cp target/release/serve-model /usr/local/bin/serve-model
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /usr/local/bin/serve-model /usr/local/bin/serve-model
+USER nonroot:nonroot
+EXPOSE 8080
+ENTRYPOINT ["/usr/local/bin/serve-model"]
