@@ -70,6 +70,7 @@ resource "google_container_node_pool" "system" {
 }
 
 resource "google_container_node_pool" "gpu" {
+  #checkov:skip=CKV_GCP_9:On for every pool but flex-start and queued ones, whose nodes a repair would end
   for_each = var.gpu_pools
 
   project            = var.project
