@@ -1,7 +1,7 @@
 //! `plan-run` on in-memory ports: triggers and facts in, commands and ledger records out.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use millstream_events::{
@@ -26,6 +26,7 @@ struct Stage {
     store: Arc<MemoryObjectStore>,
     bus: Arc<MemoryBus>,
     ledger: Arc<ObjectLedger>,
+    clock: Arc<ManualClock>,
     function: PlanRun,
 }
 
@@ -77,8 +78,8 @@ fn stage() -> Stage {
     let store = Arc::new(MemoryObjectStore::new());
     let bus = Arc::new(MemoryBus::new());
     let ledger = Arc::new(ObjectLedger::new(store.clone(), "ledger", clock.clone()));
-    let ports = Ports { ledger: ledger.clone(), store: store.clone(), bus: bus.clone(), clock };
-    Stage { store, bus, ledger, function: PlanRun::new(pipelines(), ports) }
+    let ports = Ports { ledger: ledger.clone(), store: store.clone(), bus: bus.clone(), clock: clock.clone() };
+    Stage { store, bus, ledger, clock, function: PlanRun::new(pipelines(), ports) }
 }
 
 impl Stage {
@@ -265,4 +266,89 @@ async fn names_that_cannot_be_a_key_and_topics_nobody_listens_to_are_taken_and_c
     let message = MessagePublished { topic: "nobody".into(), data: String::new() };
     assert_eq!(stage.deliver(Event::MessagePublished(message)).await, []);
     assert_eq!(stage.ledger.runs().await.unwrap(), []);
+}
+
+/// A stage whose `sales` are gathered, and its run.
+fn gathering_stage() -> (Stage, RunId) {
+    let stage = stage();
+    let mut gathering = pipelines();
+    gathering.by_name.values_mut().next().unwrap().sources[0].window = Some(Duration::from_secs(300));
+    stage.function.replace_pipelines(gathering);
+    (stage, "shop/date=2026-11-24".parse().unwrap())
+}
+
+/// Uploads a file and has it ingested; nothing more is owed.
+async fn ingest(stage: &Stage, name: &str) {
+    let object = stage.upload(&format!("sales/2026-11-24/{name}"), name).await;
+    let commands = stage.deliver(Event::ObjectFinalized(object)).await;
+    assert_eq!(stage.settle(commands).await, 1, "the file is read, and waits");
+}
+
+fn batches_of(commands: &[Command]) -> Vec<usize> {
+    commands
+        .iter()
+        .filter_map(|command| match &command.work {
+            Work::LoadTable(work) => Some(work.batches.len()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn files_within_the_window_are_one_load_made_by_the_sweep_after_it() {
+    let (stage, run) = gathering_stage();
+    ingest(&stage, "a.csv").await;
+    stage.clock.advance(Duration::from_secs(299));
+    ingest(&stage, "b.csv").await;
+    assert_eq!(stage.deliver(sweep()).await, [], "too early");
+    assert!(stage.ledger.snapshot(&run).await.unwrap().open.is_some(), "a run whose files wait stays open");
+    stage.clock.advance(Duration::from_secs(1));
+    let commands = stage.deliver(sweep()).await;
+    assert_eq!(batches_of(&commands), [2]);
+    assert_eq!(stage.settle(commands).await, 2, "load, model");
+    assert!(stage.ledger.snapshot(&run).await.unwrap().open.is_none());
+    assert_eq!(stage.deliver(sweep()).await, []);
+}
+
+#[tokio::test]
+async fn a_late_file_waits_for_its_own_window() {
+    let (stage, _) = gathering_stage();
+    ingest(&stage, "a.csv").await;
+    stage.clock.advance(Duration::from_secs(300));
+    let commands = stage.deliver(sweep()).await;
+    ingest(&stage, "late.csv").await;
+    stage.settle(commands).await;
+    assert_eq!(stage.deliver(sweep()).await, []);
+    stage.clock.advance(Duration::from_secs(300));
+    let commands = stage.deliver(sweep()).await;
+    assert_eq!(batches_of(&commands), [1]);
+    assert_eq!(stage.settle(commands).await, 2);
+}
+
+#[tokio::test]
+async fn a_sweep_that_loses_the_race_takes_the_winners_files() {
+    let (stage, run) = gathering_stage();
+    ingest(&stage, "a.csv").await;
+    // What the other sweep saw before the second file came, recorded before this one's.
+    let early = stage.function.plan(&run).await.unwrap().unwrap().gatherings[0].record();
+    ingest(&stage, "b.csv").await;
+    stage.clock.advance(Duration::from_secs(300));
+    let store: Arc<dyn ObjectStore> = stage.store.clone();
+    let other = ObjectLedger::new(store, "ledger", stage.clock.clone());
+    other.record(&run, early).await.unwrap();
+    let commands = stage.deliver(sweep()).await;
+    assert_eq!(batches_of(&commands), [1, 1], "the winner's file, and the other in the next load");
+    stage.settle(commands).await;
+    assert!(stage.function.plan(&run).await.unwrap().unwrap().gatherings.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_crash_left_after_gathering_is_asked_for_by_the_next_sweep() {
+    let (stage, run) = gathering_stage();
+    ingest(&stage, "a.csv").await;
+    let record = stage.function.plan(&run).await.unwrap().unwrap().gatherings[0].record();
+    stage.ledger.record(&run, record).await.unwrap();
+    let commands = stage.deliver(sweep()).await;
+    assert_eq!(batches_of(&commands), [1]);
+    assert_eq!(stage.deliver(sweep()).await, commands, "asked for again under the same name");
 }

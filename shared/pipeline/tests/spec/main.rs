@@ -44,7 +44,7 @@ sources:
     message: refunds
     columns: {transaction_id: INT64}
     table: source.refunds
-    write: append
+    write: {mode: append, window: 5m}
 models:
   - production/features.sql
   - {sql: staging/clean.sql, write: replace, partition_by: day, expect: ["amount >= 0"], description: Clean.}

@@ -43,6 +43,7 @@ fn every_part_of_a_file_reaches_the_model() {
     assert_eq!(refunds.upload.to_string(), "messages/refunds/*.jsonl");
     assert_eq!(refunds.options.format, Some(FileFormat::JsonLines));
     assert_eq!(refunds.write, WriteMode::Append);
+    assert_eq!(refunds.window, Some(Duration::from_secs(300)));
     assert_eq!(refunds.contract.max_bad, MaxBad::Share(0.1), "the default");
 
     let [clean, features] = pipeline.models.as_slice() else { panic!("two models") };

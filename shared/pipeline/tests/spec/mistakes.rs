@@ -372,14 +372,7 @@ fn a_window_is_for_appended_files_and_not_for_longer_than_a_day() {
         "{mode: append, window: 5m}",
         "take `window` out: of replaced files only the newest is loaded, and merges go in one after the other",
     );
-    told(
-        "    write: append",
-        "    write: {mode: append, window: «25h}",
-        Code::InvalidValue,
-        "files wait for a day at most",
-        "24h or less",
-        "",
-    );
+    told("window: 5m}", "window: «25h}", Code::InvalidValue, "files wait for a day at most", "24h or less", "");
     told(
         "{sql: staging/clean.sql, write: replace,",
         "{sql: staging/clean.sql, write: {mode: append, window: «5m},",
