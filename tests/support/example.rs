@@ -42,7 +42,12 @@ fn model(table: &str, inputs: &[&str]) -> SqlModel {
     }
 }
 
-/// Three sources (one of each write mode), two models, an export and a served model.
+fn gathered(mut source: Source, window: Duration) -> Source {
+    source.window = Some(window);
+    source
+}
+
+/// Four sources (one of each write mode, one that gathers its files), two models, an export and a served model.
 #[must_use]
 pub fn pipelines() -> Pipelines {
     let pipeline = Pipeline {
@@ -54,9 +59,10 @@ pub fn pipelines() -> Pipelines {
             source("sales", "sales/*.csv", WriteMode::Append),
             source("products", "products.csv", WriteMode::Replace),
             source("customers", "customers/*.csv", WriteMode::Merge { key: vec!["id".into()] }),
+            gathered(source("clicks", "clicks/*.csv", WriteMode::Append), Duration::from_secs(30)),
         ],
         models: vec![
-            model("staging.sales", &["source.customers", "source.sales"]),
+            model("staging.sales", &["source.customers", "source.sales", "source.clicks"]),
             model("production.joined", &["source.products", "staging.sales"]),
         ],
         exports: vec![Export {

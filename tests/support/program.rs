@@ -33,7 +33,17 @@ fn build(profile_folder: &Path) {
     };
     let target = profile_folder.parent().expect("a profile's folder lies in the target folder");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--package", "millstream", "--features", "cloud", "--profile", profile, "--target-dir"])
+        .args([
+            "build",
+            "--locked",
+            "--package",
+            "millstream",
+            "--features",
+            "cloud",
+            "--profile",
+            profile,
+            "--target-dir",
+        ])
         .arg(target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()

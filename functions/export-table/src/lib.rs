@@ -11,7 +11,10 @@ use millstream_events::{
     work::{self, DataFormat, WorkKind},
 };
 use millstream_ports::{ErrorKind, ExportJob, JobState, Warehouse};
-use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Dataset, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Failure, Function, Progress,
+    declaration::{Bucket, Dataset, Declaration, Size, Touch},
+};
 
 /// A warehouse's export takes seconds; one on this machine is done at the first ask.
 const CHECK_AFTER: Duration = Duration::from_secs(2);
@@ -24,8 +27,15 @@ pub const DECLARATION: Declaration = Declaration {
     name: <ExportTable as Function>::NAME,
     consumes: &[<work::ExportTable as WorkKind>::TYPE],
     emits: &["dev.millstream.table.exported.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
-    touches: &[Touch::Queries(Dataset::Source), Touch::Queries(Dataset::Staging), Touch::Queries(Dataset::Production), Touch::Writes(Bucket::Lake), Touch::RunsJobs, Touch::Publishes],
-    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 90, max_instances: 20 },
+    touches: &[
+        Touch::Queries(Dataset::Source),
+        Touch::Queries(Dataset::Staging),
+        Touch::Queries(Dataset::Production),
+        Touch::Writes(Bucket::Lake),
+        Touch::RunsJobs,
+        Touch::Publishes,
+    ],
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 60, max_instances: 20 },
 };
 
 /// `export-table`: the warehouse's job, named by the step, is all its state.

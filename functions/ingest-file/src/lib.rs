@@ -8,9 +8,17 @@ mod files;
 use std::{io, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use millstream_events::{Command, fact::Outcome, names::ObjectPath, work::{self, WorkKind}};
+use millstream_events::{
+    Command,
+    fact::Outcome,
+    names::ObjectPath,
+    work::{self, WorkKind},
+};
 use millstream_ports::{ErrorKind, ObjectStore, ObjectStoreExt, PortError, PortResult, Precondition, optional};
-use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Failure, Function, Progress,
+    declaration::{Bucket, Declaration, Size, Touch},
+};
 use millstream_tabular::{IngestError, IngestRequest, Input, Limits, Report};
 
 use crate::{account::Account, files::Scratch};
@@ -24,7 +32,7 @@ pub const DECLARATION: Declaration = Declaration {
     consumes: &[<work::IngestFile as WorkKind>::TYPE],
     emits: &["dev.millstream.batch.ingested.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
     touches: &[Touch::Reads(Bucket::Landing), Touch::Writes(Bucket::Lake), Touch::Publishes],
-    size: Size { cpu: "2", memory: "2Gi", concurrency: 2, timeout_seconds: 90, max_instances: 40 },
+    size: Size { cpu: "2", memory: "2Gi", concurrency: 2, timeout_seconds: 60, max_instances: 40 },
 };
 
 /// `ingest-file`: the account beside the batch says that it is done.

@@ -11,7 +11,10 @@ use millstream_events::{
     work::{self, WorkKind},
 };
 use millstream_ports::{JobState, TableWrite, Warehouse};
-use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Dataset, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Failure, Function, Progress,
+    declaration::{Bucket, Dataset, Declaration, Size, Touch},
+};
 
 /// A warehouse's load takes seconds; one on this machine is done at the first ask.
 const CHECK_AFTER: Duration = Duration::from_secs(2);
@@ -21,8 +24,14 @@ pub const DECLARATION: Declaration = Declaration {
     name: <LoadTable as Function>::NAME,
     consumes: &[<work::LoadTable as WorkKind>::TYPE],
     emits: &["dev.millstream.table.updated.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
-    touches: &[Touch::Reads(Bucket::Landing), Touch::Reads(Bucket::Lake), Touch::Fills(Dataset::Source), Touch::RunsJobs, Touch::Publishes],
-    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 90, max_instances: 20 },
+    touches: &[
+        Touch::Reads(Bucket::Landing),
+        Touch::Reads(Bucket::Lake),
+        Touch::Fills(Dataset::Source),
+        Touch::RunsJobs,
+        Touch::Publishes,
+    ],
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 60, max_instances: 20 },
 };
 
 /// `load-table`: the warehouse's job, named by the step, is all its state.

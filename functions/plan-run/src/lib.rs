@@ -22,7 +22,10 @@ use millstream_events::{
 };
 use millstream_pipeline::{Pipelines, plan::Plan};
 use millstream_ports::{Clock, EventBus, Ledger, ObjectStore, PortResult};
-use millstream_runtime::{Ack, Handler, declaration::{Bucket, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Ack, Handler,
+    declaration::{Bucket, Declaration, Size, Touch},
+};
 
 /// What a deployment derives from.
 pub const DECLARATION: Declaration = Declaration {
@@ -58,7 +61,7 @@ pub const DECLARATION: Declaration = Declaration {
         Touch::Reads(Bucket::Pipelines),
         Touch::Publishes,
     ],
-    size: Size { cpu: "1", memory: "512Mi", concurrency: 32, timeout_seconds: 90, max_instances: 10 },
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 32, timeout_seconds: 60, max_instances: 10 },
 };
 
 /// What `plan-run` needs of the world.

@@ -19,7 +19,10 @@ use millstream_events::{
 use millstream_ports::{
     Clock, EndpointState, Endpoints, ModelRegistry, ModelVersion, PortResult, Scorer, ServingStats, Verdict, optional,
 };
-use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Failure, Function, Progress,
+    declaration::{Bucket, Declaration, Size, Touch},
+};
 
 use crate::decide::{Action, Candidate, Seen};
 
@@ -30,9 +33,14 @@ pub const PRODUCTION: &str = "production";
 pub const DECLARATION: Declaration = Declaration {
     name: <PromoteModel as Function>::NAME,
     consumes: &[<work::PromoteModel as WorkKind>::TYPE],
-    emits: &["dev.millstream.model.promoted.v1", "dev.millstream.model.rejected.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
+    emits: &[
+        "dev.millstream.model.promoted.v1",
+        "dev.millstream.model.rejected.v1",
+        "dev.millstream.step.failed.v1",
+        "dev.millstream.step.deferred.v1",
+    ],
     touches: &[Touch::Writes(Bucket::Models), Touch::Publishes],
-    size: Size { cpu: "1", memory: "1Gi", concurrency: 4, timeout_seconds: 90, max_instances: 4 },
+    size: Size { cpu: "1", memory: "1Gi", concurrency: 4, timeout_seconds: 60, max_instances: 4 },
 };
 
 /// `promote-model`: the registry keeps what a version is and what was said of it, the endpoint how far its rollout is.

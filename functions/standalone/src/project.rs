@@ -50,11 +50,7 @@ impl Project {
     }
 
     /// The project in `folder` for an environment of its settings, with settings from the command line.
-    pub(crate) fn open(
-        folder: &Path,
-        environment: Option<&str>,
-        overrides: &[(&str, String)],
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn open(folder: &Path, environment: Option<&str>, overrides: &[(&str, String)]) -> anyhow::Result<Self> {
         let folder = folder
             .canonicalize()
             .with_context(|| format!("there is no folder {}; `millstream init` makes a project", folder.display()))?;

@@ -15,7 +15,10 @@ use millstream_events::{
     work::{self, WorkKind},
 };
 use millstream_ports::{ErrorKind, JobState, ObjectStore, ObjectStoreExt, Trainer, TrainingState, Warehouse, optional};
-use millstream_runtime::{Failure, Function, Progress, declaration::{Bucket, Dataset, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Failure, Function, Progress,
+    declaration::{Bucket, Dataset, Declaration, Size, Touch},
+};
 
 /// A small model on this machine trains in a second; a cloud's sweep asks in its own, slower time.
 const CHECK_TRAINING_AFTER: Duration = Duration::from_millis(500);
@@ -34,8 +37,15 @@ pub const DECLARATION: Declaration = Declaration {
     name: <TrainModel as Function>::NAME,
     consumes: &[<work::TrainModel as WorkKind>::TYPE],
     emits: &["dev.millstream.model.trained.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
-    touches: &[Touch::Queries(Dataset::Source), Touch::Queries(Dataset::Staging), Touch::Queries(Dataset::Production), Touch::Writes(Bucket::Models), Touch::RunsJobs, Touch::Publishes],
-    size: Size { cpu: "2", memory: "2Gi", concurrency: 4, timeout_seconds: 90, max_instances: 4 },
+    touches: &[
+        Touch::Queries(Dataset::Source),
+        Touch::Queries(Dataset::Staging),
+        Touch::Queries(Dataset::Production),
+        Touch::Writes(Bucket::Models),
+        Touch::RunsJobs,
+        Touch::Publishes,
+    ],
+    size: Size { cpu: "2", memory: "2Gi", concurrency: 4, timeout_seconds: 60, max_instances: 4 },
 };
 
 /// `train-model`: the export's and the trainer's jobs, named by the step, are all its state.

@@ -12,7 +12,10 @@ use millstream_events::{
     work::{self, WorkKind},
 };
 use millstream_ports::{ErrorKind, JobState, PortError, PortResult, Warehouse, optional};
-use millstream_runtime::{Failure, Function, Progress, declaration::{Dataset, Declaration, Size, Touch}};
+use millstream_runtime::{
+    Failure, Function, Progress,
+    declaration::{Dataset, Declaration, Size, Touch},
+};
 
 /// A warehouse's query takes seconds; one on this machine is done at the first ask.
 const CHECK_AFTER: Duration = Duration::from_secs(2);
@@ -25,8 +28,14 @@ pub const DECLARATION: Declaration = Declaration {
     name: <TransformTable as Function>::NAME,
     consumes: &[<work::TransformTable as WorkKind>::TYPE],
     emits: &["dev.millstream.table.updated.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
-    touches: &[Touch::Queries(Dataset::Source), Touch::Fills(Dataset::Staging), Touch::Fills(Dataset::Production), Touch::RunsJobs, Touch::Publishes],
-    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 90, max_instances: 20 },
+    touches: &[
+        Touch::Queries(Dataset::Source),
+        Touch::Fills(Dataset::Staging),
+        Touch::Fills(Dataset::Production),
+        Touch::RunsJobs,
+        Touch::Publishes,
+    ],
+    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 60, max_instances: 20 },
 };
 
 /// `transform-table`: the warehouse's job, named by the step, is all its state.

@@ -16,4 +16,18 @@ pub(crate) enum Cloud {
         #[arg(value_enum)]
         function: Role,
     },
+    /// What a deployment is made from
+    #[command(subcommand)]
+    Infra(Infra),
+}
+
+/// What a deployment is made from.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Infra {
+    /// What each function consumes, emits and may touch, as the JSON that Terraform reads
+    #[command(after_help = "Examples:\n  millstream infra functions > infra/functions.json")]
+    Functions,
+    /// The schedules and topics of this project's pipelines, as Terraform's variables
+    #[command(after_help = "Examples:\n  millstream infra pipelines > infra/environments/prod/pipelines.auto.tfvars.json")]
+    Pipelines,
 }

@@ -2,9 +2,10 @@
 
 use super::{Ended, log};
 use crate::{
-    cli::{Cli, Cloud},
+    cli::{Cli, Cloud, Infra},
     project::Project,
-    serve,
+    render,
+    serve::{self, map},
 };
 
 pub(super) async fn dispatch(cli: &Cli, command: &Cloud) -> anyhow::Result<Ended> {
@@ -13,6 +14,15 @@ pub(super) async fn dispatch(cli: &Cli, command: &Cloud) -> anyhow::Result<Ended
             let project = Project::find_or_here(cli.project.as_deref(), cli.env.as_deref())?;
             log(cli, Some(&project.settings.log))?;
             serve::run(project, *function).await?;
+            Ok(Ended::Well)
+        }
+        Cloud::Infra(Infra::Functions) => {
+            render::json(&map::functions());
+            Ok(Ended::Well)
+        }
+        Cloud::Infra(Infra::Pipelines) => {
+            let project = Project::find(cli.project.as_deref(), cli.env.as_deref())?;
+            render::json(&map::pipelines(&project.load_pipelines()?));
             Ok(Ended::Well)
         }
     }

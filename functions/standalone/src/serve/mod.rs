@@ -4,6 +4,7 @@
 //! sends it. Out: facts and commands on the events topic. What it is connected to follows from the function.
 
 mod functions;
+pub(crate) mod map;
 mod planner;
 mod role;
 
