@@ -38,15 +38,18 @@ pub(crate) enum Outcome {
 }
 
 /// The uploads of every seed, in the order in which they are made: a file told of twice under two generations, a replaced
-/// file that returns, two merged files.
+/// file that returns, two merged files, and files that are gathered.
 const UPLOADS: &[(&str, &str)] = &[
     ("sales/a.csv", "id\n1\n"),
     ("products.csv", "id\n10\n"),
     ("customers/a.csv", "id\n100\n"),
+    ("clicks/a.csv", "id\n1000\n"),
+    ("clicks/b.csv", "id\n1001\n"),
     ("sales/b.csv", "id\n2\n"),
     ("products.csv", "id\n11\n"),
     ("sales/a.csv", "id\n1\n"),
     ("customers/b.csv", "id\n101\n"),
+    ("clicks/c.csv", "id\n1002\n"),
     ("products.csv", "id\n10\n"),
 ];
 
