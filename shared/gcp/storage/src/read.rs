@@ -36,9 +36,7 @@ pub(crate) async fn get(store: &GcsObjectStore, path: &ObjectPath, generation: O
         request = request.set_generation(wanted);
     }
     let patience = store.options.patience;
-    let response = in_time(&action, patience, request.send())
-        .await?
-        .map_err(|error| client_failed(&action, error))?;
+    let response = in_time(&action, patience, request.send()).await?.map_err(|error| client_failed(&action, error))?;
     let meta = meta(path, &response.object())?;
     let body = stream::try_unfold(response, move |mut response: ReadObjectResponse| {
         let action = action.clone();
@@ -58,7 +56,9 @@ fn meta(path: &ObjectPath, object: &ObjectHighlights) -> PortResult<ObjectMeta> 
     let crc32c = object.checksums.as_ref().and_then(|checksums| checksums.crc32c);
     match (u64::try_from(object.generation), u64::try_from(object.size), crc32c) {
         (Ok(generation), Ok(size), Some(crc32c)) => Ok(ObjectMeta { path: path.clone(), generation, size, crc32c }),
-        _ => Err(PortError::internal(format!("reading {path}: the answer's headers have no size or no CRC32C checksum"))),
+        _ => {
+            Err(PortError::internal(format!("reading {path}: the answer's headers have no size or no CRC32C checksum")))
+        }
     }
 }
 

@@ -6,9 +6,7 @@
 //! writers who create the same bytes at the same time still only one is told that it did.
 
 use bytes::Bytes;
-use google_cloud_storage::{
-    Error as ClientError, builder::storage::WriteObject, error::WriteError, model::Object,
-};
+use google_cloud_storage::{Error as ClientError, builder::storage::WriteObject, error::WriteError, model::Object};
 use millstream_events::names::ObjectPath;
 use millstream_ports::{ByteStream, ErrorKind, ObjectMeta, PortError, PortResult, Precondition};
 use uuid::Uuid;
@@ -138,7 +136,9 @@ impl Write<'_> {
                 let found = Sum { size: meta.size, crc32c: meta.crc32c };
                 if found == sum { Ok(meta) } else { Err(self.take_back_generation(meta.generation).await) }
             }
-            Err(unknown) if error.kind() == ErrorKind::Conflict && unknown.kind() != ErrorKind::NotFound => Err(unknown),
+            Err(unknown) if error.kind() == ErrorKind::Conflict && unknown.kind() != ErrorKind::NotFound => {
+                Err(unknown)
+            }
             _ => Err(error),
         }
     }

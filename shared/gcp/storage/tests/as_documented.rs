@@ -193,7 +193,8 @@ async fn what_passes_is_tried_again() {
 
 #[tokio::test]
 async fn retries_have_an_end_and_the_last_answer_is_the_error() {
-    for (status, expected) in [(503, ErrorKind::Unavailable), (429, ErrorKind::Quota { retry_after: Duration::from_secs(60) })]
+    for (status, expected) in
+        [(503, ErrorKind::Unavailable), (429, ErrorKind::Quota { retry_after: Duration::from_secs(60) })]
     {
         let stub = Stub::start().await;
         let store = stub.store().await;
