@@ -245,7 +245,9 @@ impl Api {
             let tables = page.tables.unwrap_or_default();
             let tables = tables.into_iter().filter(|table| table.r#type.as_deref() == Some("TABLE"));
             // A name that is none of ours, such as one with a dash, belongs to somebody else.
-            names.extend(tables.filter_map(|table| format!("{dataset}.{}", table.table_reference.table_id).parse().ok()));
+            names.extend(
+                tables.filter_map(|table| format!("{dataset}.{}", table.table_reference.table_id).parse().ok()),
+            );
             match page.next_page_token {
                 Some(next) => options = ListOptions::default().max_results(PAGE.into()).page_token(next),
                 None => return Ok(names),

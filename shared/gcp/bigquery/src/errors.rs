@@ -88,7 +88,9 @@ impl Problem {
                 message: "there is no access token".into(),
             },
             // Nothing else reaches a REST call but a broken connection and an answer that cannot be read.
-            _ => Self { status: None, reason: "connection".into(), location: String::new(), message: "no answer".into() },
+            _ => {
+                Self { status: None, reason: "connection".into(), location: String::new(), message: "no answer".into() }
+            }
         }
     }
 
@@ -101,9 +103,18 @@ impl Problem {
                 ErrorKind::Denied
             }
             "quotaExceeded" | "dailyLimitExceeded" => ErrorKind::Quota { retry_after: QUOTA_PAUSE },
-            "rateLimitExceeded" | "userRateLimitExceeded" | "jobRateLimitExceeded" | "backendError"
-            | "jobBackendError" | "internalError" | "jobInternalError" | "tableUnavailable" | "timeout"
-            | "resourceInUse" | "connection" | NO_TOKEN => ErrorKind::Unavailable,
+            "rateLimitExceeded"
+            | "userRateLimitExceeded"
+            | "jobRateLimitExceeded"
+            | "backendError"
+            | "jobBackendError"
+            | "internalError"
+            | "jobInternalError"
+            | "tableUnavailable"
+            | "timeout"
+            | "resourceInUse"
+            | "connection"
+            | NO_TOKEN => ErrorKind::Unavailable,
             // Two statements changed one table: BigQuery gives this the reason of wrong SQL, so that its words must do.
             "invalidQuery" if self.message.contains("due to concurrent update") => ErrorKind::Unavailable,
             "" => self.status.map_or(ErrorKind::Internal, kind_of_status),

@@ -24,7 +24,8 @@ impl BigQueryWarehouse {
         if breaches.is_empty() {
             return Ok(());
         }
-        let answer = self.select(&format!("check the rows for {table}"), &question(stage, &breaches), breaches.len()).await?;
+        let answer =
+            self.select(&format!("check the rows for {table}"), &question(stage, &breaches), breaches.len()).await?;
         for row in answer.rows {
             let [place, broken, example] = row.as_slice() else { continue };
             let (Some(place), Some(broken @ 1..)) = (place.as_u64(), broken.as_u64()) else { continue };
@@ -33,7 +34,9 @@ impl BigQueryWarehouse {
             let expectation = usize::try_from(place).ok().and_then(|place| expectations.get(place));
             return Err(PortError::invalid(match (expectation, key) {
                 (Some(expectation), _) => {
-                    format!("the expectation `{expectation}` is broken by {rows}, such as {example}; nothing was written")
+                    format!(
+                        "the expectation `{expectation}` is broken by {rows}, such as {example}; nothing was written"
+                    )
                 }
                 (None, key) => format!(
                     "several new rows of {table} have the same key ({}), such as {example}; make them one, such as with \

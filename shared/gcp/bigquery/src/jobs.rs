@@ -26,6 +26,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is known of the work under an id.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a call, and it is taken apart at once")]
 pub(crate) enum Known {
     /// It runs or is done.
     Settled(JobState<Job>),

@@ -44,7 +44,12 @@ pub(crate) struct Added<'a> {
 
 impl BigQueryWarehouse {
     /// See `Warehouse::ensure_load`.
-    pub(crate) async fn merge_batches(&self, job: &str, load: &LoadTable, key: &[String]) -> PortResult<JobState<TableWrite>> {
+    pub(crate) async fn merge_batches(
+        &self,
+        job: &str,
+        load: &LoadTable,
+        key: &[String],
+    ) -> PortResult<JobState<TableWrite>> {
         let doing = format!("merge into {}", load.table);
         let stage = tables::stage(&load.table, job)?;
         let state = match self.known(&doing, job).await? {
@@ -62,8 +67,14 @@ impl BigQueryWarehouse {
                 if !is_numbered {
                     self.check_expectations(&load.table, &stage, &[], Some(key)).await?;
                 }
-                let merge =
-                    Merge { table: &load.table, layout: &load.layout, key, columns: &load.columns, stage: &stage, is_numbered };
+                let merge = Merge {
+                    table: &load.table,
+                    layout: &load.layout,
+                    key,
+                    columns: &load.columns,
+                    stage: &stage,
+                    is_numbered,
+                };
                 self.merge_stage(&doing, &id, &merge).await?
             }
         };
@@ -151,7 +162,8 @@ impl BigQueryWarehouse {
         let made = query.query_plan.last().and_then(|stage| number(stage.records_written.as_deref()));
         let changed = number(query.num_dml_affected_rows.as_deref());
         let before = done.label(crate::loads::ROWS_BEFORE).unwrap_or_default();
-        let inserted = query.dml_stats.as_ref().map(|dml| number(dml.inserted_row_count.as_deref()).unwrap_or_default());
+        let inserted =
+            query.dml_stats.as_ref().map(|dml| number(dml.inserted_row_count.as_deref()).unwrap_or_default());
         let (rows, total_rows) = match (query.statement_type.as_deref(), inserted) {
             (Some("MERGE" | "INSERT"), Some(inserted)) => (changed.unwrap_or(inserted), before + inserted),
             (Some("MERGE" | "INSERT"), None) => (changed.unwrap_or_default(), now),

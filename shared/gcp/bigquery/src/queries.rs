@@ -66,6 +66,8 @@ impl BigQueryWarehouse {
             let truncated = total > rows.len();
             return Ok(QueryAnswer { columns, rows, truncated });
         }
-        Err(PortError::unavailable(format!("cannot {doing}: the job {id} still runs; ask for less, or let a model compute it")))
+        Err(PortError::unavailable(format!(
+            "cannot {doing}: the job {id} still runs; ask for less, or let a model compute it"
+        )))
     }
 }

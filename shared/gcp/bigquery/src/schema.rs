@@ -177,8 +177,11 @@ mod tests {
     fn a_table_grows_at_its_end_and_requires_nothing_of_older_rows() {
         let old = schema(&[column("id", "INT64", true), column("name", "STRING", true)]).fields;
         let grown = grown("d.t", &old, &[column("note", "STRING", true), column("ID", "INT64", true)]).unwrap();
-        let shape: Vec<_> =
-            grown.fields.iter().map(|field| (field.name.as_str(), field.mode.as_deref().unwrap_or("NULLABLE"))).collect();
+        let shape: Vec<_> = grown
+            .fields
+            .iter()
+            .map(|field| (field.name.as_str(), field.mode.as_deref().unwrap_or("NULLABLE")))
+            .collect();
         assert_eq!(shape, [("id", "REQUIRED"), ("name", "NULLABLE"), ("note", "NULLABLE")]);
     }
 

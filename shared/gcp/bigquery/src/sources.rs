@@ -44,7 +44,9 @@ impl BigQueryWarehouse {
     /// Checks that what a load has read is what was meant: BigQuery takes no generation in a URI.
     pub(crate) async fn check_read(&self, load: &LoadTable) -> PortResult<()> {
         match self.check_files(load).await {
-            Err(error) if load.uploaded.is_some() && matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) => {
+            Err(error)
+                if load.uploaded.is_some() && matches!(error.kind(), ErrorKind::Invalid | ErrorKind::NotFound) =>
+            {
                 Err(load.batches.first().map_or(error, |object| changed(object, "while")))
             }
             // Batches never change, and may be gone by now.
@@ -62,7 +64,10 @@ fn changed(object: &ObjectPath, when: &str) -> PortError {
 }
 
 /// Where the rows are and how they are read.
-pub(crate) fn source(files: &[ObjectPath], uploaded: Option<&UploadedFile>) -> (JobConfigurationLoad, Map<String, Value>) {
+pub(crate) fn source(
+    files: &[ObjectPath],
+    uploaded: Option<&UploadedFile>,
+) -> (JobConfigurationLoad, Map<String, Value>) {
     let mut load = JobConfigurationLoad {
         source_uris: Some(files.iter().map(ToString::to_string).collect()),
         // Rows that do not fit fail the load: they were to be found before, or the file was said to be clean.

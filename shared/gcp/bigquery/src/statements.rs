@@ -45,8 +45,7 @@ fn storage(layout: &TableLayout, columns: &[Column]) -> String {
         text += &format!(" CLUSTER BY {}", list(&layout.cluster_by));
     }
     let description = layout.description.iter().map(|text| format!("description = {}", literal(text)));
-    let options: Vec<String> =
-        description.chain([r#"labels = [("managed_by", "millstream")]"#.to_owned()]).collect();
+    let options: Vec<String> = description.chain([r#"labels = [("managed_by", "millstream")]"#.to_owned()]).collect();
     format!("{text} OPTIONS ({})", options.join(", "))
 }
 
@@ -96,7 +95,8 @@ pub(crate) fn merge(table: &TableName, key: &[String], columns: &[Column], query
     let on: Vec<String> = key
         .iter()
         .map(|name| {
-            let (is, required) = (identifier(name), columns.iter().any(|column| column.name == *name && column.required));
+            let (is, required) =
+                (identifier(name), columns.iter().any(|column| column.name == *name && column.required));
             // BigQuery knows this pair as an equality that it can hash; IS NOT DISTINCT FROM it refuses in an outer join.
             let nulls = format!(" OR (known.{is} IS NULL AND new.{is} IS NULL)");
             format!("(known.{is} = new.{is}{})", if required { "" } else { &nulls })
@@ -108,7 +108,8 @@ pub(crate) fn merge(table: &TableName, key: &[String], columns: &[Column], query
         .filter(|column| !is_key(column))
         .map(|column| format!("{0} = new.{0}", identifier(&column.name)))
         .collect();
-    let update = if set.is_empty() { String::new() } else { format!("WHEN MATCHED THEN UPDATE SET {}\n", set.join(", ")) };
+    let update =
+        if set.is_empty() { String::new() } else { format!("WHEN MATCHED THEN UPDATE SET {}\n", set.join(", ")) };
     let names = list(columns.iter().map(|column| &column.name));
     format!(
         "MERGE INTO {} AS known USING (\n{query}\n) AS new ON {}\n{update}WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({names})",
@@ -136,7 +137,11 @@ mod tests {
             };
             replace(&"a.b".parse().unwrap(), &layout, &columns, "SELECT 1")
         };
-        assert!(made("d").contains("PARTITION BY `d` CLUSTER BY `d` OPTIONS (description = 'it\\'s\\nhere'"), "{}", made("d"));
+        assert!(
+            made("d").contains("PARTITION BY `d` CLUSTER BY `d` OPTIONS (description = 'it\\'s\\nhere'"),
+            "{}",
+            made("d")
+        );
         assert!(made("at").contains("PARTITION BY TIMESTAMP_TRUNC(`at`, DAY)"));
     }
 

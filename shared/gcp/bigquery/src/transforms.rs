@@ -13,8 +13,7 @@ use crate::{
     merges::{Added, Merge},
     model::{Job, Labels},
     queries::invalid_sql,
-    schema, statements,
-    tables,
+    schema, statements, tables,
 };
 
 impl BigQueryWarehouse {

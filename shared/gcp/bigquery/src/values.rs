@@ -28,9 +28,7 @@ fn value(kind: &ColumnType, cell: Value) -> PortResult<Value> {
                 .collect::<PortResult<Map<String, Value>>>()
                 .map(Value::Object)
         }
-        (_, Value::String(text)) => {
-            scalar(kind, &text).ok_or_else(|| unreadable(&Value::String(text.clone())))
-        }
+        (_, Value::String(text)) => scalar(kind, &text).ok_or_else(|| unreadable(&Value::String(text.clone()))),
         (_, other) => Err(unreadable(&other)),
     }
 }
@@ -53,7 +51,8 @@ fn scalar(kind: &ColumnType, text: &str) -> Option<Value> {
         ColumnType::Bool => text.parse::<bool>().ok()?.into(),
         ColumnType::Json => serde_json::from_str(text).ok()?,
         ColumnType::Timestamp => {
-            let time = DateTime::from_timestamp_micros(microseconds(text)?)?.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
+            let time =
+                DateTime::from_timestamp_micros(microseconds(text)?)?.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
             format!("{}Z", short(&time)).into()
         }
         ColumnType::Time | ColumnType::Datetime => short(text).into(),
