@@ -44,8 +44,8 @@ fn uploaded() -> Meaning {
     }))
 }
 
-fn message(topic: &str) -> Meaning {
-    event(Event::MessagePublished(MessagePublished { topic: topic.into(), data: r#"{"transaction_id":7}"#.into() }))
+fn message(topic: &str, data: &str) -> Meaning {
+    event(Event::MessagePublished(MessagePublished { topic: topic.into(), data: data.into() }))
 }
 
 fn fired(scheduled_at: &str) -> Meaning {
@@ -70,6 +70,8 @@ fn run_requested() -> Meaning {
 
 fn meanings() -> BTreeMap<&'static str, Meaning> {
     const OBJECT: &str = "fraud/2026-11-24/transactions.csv";
+    const ROW: &str = r#"{"transaction_id":7}"#;
+    const SPACED_ROW: &str = r#"{"transaction_id": 7}"#;
     const SIX: &str = "2026-11-24T06:00:00Z";
     BTreeMap::from([
         // Eventarc.
@@ -79,8 +81,8 @@ fn meanings() -> BTreeMap<&'static str, Meaning> {
             "eventarc_storage_deleted",
             Meaning::Ignored("an object was deleted (objects/fraud/2026-11-24/transactions.csv)"),
         ),
-        ("eventarc_pubsub_binary", message("transactions")),
-        ("eventarc_pubsub_structured", message("transactions")),
+        ("eventarc_pubsub_binary", message("transactions", SPACED_ROW)),
+        ("eventarc_pubsub_structured", message("transactions", ROW)),
         // Cloud Storage notifications through Pub/Sub. An overwrite is two messages: what is there now, what was.
         ("pubsub_push_storage_notification", uploaded()),
         ("pubsub_push_storage_overwrite", uploaded()),
@@ -90,8 +92,8 @@ fn meanings() -> BTreeMap<&'static str, Meaning> {
         ("pubsub_unwrapped_storage_notification", uploaded()),
         ("pubsub_unwrapped_storage_deletion", Meaning::Ignored("OBJECT_DELETE")),
         // Pub/Sub, of others and of Millstream's own bus.
-        ("pubsub_push_message", message("landing-uploads")),
-        ("pubsub_unwrapped_message", message("landing-uploads")),
+        ("pubsub_push_message", message("landing-uploads", SPACED_ROW)),
+        ("pubsub_unwrapped_message", message("landing-uploads", ROW)),
         ("pubsub_push_cloudevent_binary", uploaded()),
         ("pubsub_push_cloudevent_structured", run_requested()),
         ("pubsub_push_millstream_command", export_requested()),
@@ -111,10 +113,10 @@ fn meanings() -> BTreeMap<&'static str, Meaning> {
         ("scheduler_pubsub_sweep", sweep()),
         ("scheduler_pubsub_sweep_unwrapped", sweep()),
         // As the emulator sends them.
-        ("emulator_wrapped_message", message("wrapped")),
+        ("emulator_wrapped_message", message("wrapped", ROW)),
         ("emulator_wrapped_cloudevent", sweep()),
         ("emulator_wrapped_attribute", fired("2026-11-24T21:17:00Z")),
-        ("emulator_unwrapped_message", message("unwrapped")),
+        ("emulator_unwrapped_message", message("unwrapped", ROW)),
         ("emulator_unwrapped_cloudevent", sweep()),
         ("emulator_unwrapped_attribute", fired("2026-11-24T21:17:00Z")),
     ])

@@ -175,7 +175,8 @@ impl PubSubEmulator {
     #[must_use]
     pub fn pull(&self, subscription: &str) -> Vec<Pulled> {
         let url = self.url(&subscription_name(subscription));
-        let answer = http::json("POST", &format!("{url}:pull"), &json!({"maxMessages": PULL, "returnImmediately": true}));
+        let answer =
+            http::json("POST", &format!("{url}:pull"), &json!({"maxMessages": PULL, "returnImmediately": true}));
         let received = answer["receivedMessages"].as_array().cloned().unwrap_or_default();
         if !received.is_empty() {
             let ids: Vec<&Value> = received.iter().map(|message| &message["ackId"]).collect();

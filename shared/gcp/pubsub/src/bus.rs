@@ -88,7 +88,9 @@ impl EventBus for PubSubBus {
         let messages = events.iter().map(message).collect::<PortResult<Vec<_>>>()?;
         tokio::time::timeout(self.limit.saturating_mul(3) / 2, self.send(messages)).await.unwrap_or_else(|_| {
             let (count, topic) = (events.len(), &self.topic.id);
-            Err(PortError::unavailable(format!("Pub/Sub did not take all {count} events for the topic {topic} in time")))
+            Err(PortError::unavailable(format!(
+                "Pub/Sub did not take all {count} events for the topic {topic} in time"
+            )))
         })
     }
 }

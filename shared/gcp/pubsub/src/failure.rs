@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn what_keeps_the_service_from_answering_passes() {
-        for error in [Error::io("reset"), Error::timeout("30 s"), Error::exhausted("no time"), Error::connect("refused")] {
+        for error in
+            [Error::io("reset"), Error::timeout("30 s"), Error::exhausted("no time"), Error::connect("refused")]
+        {
             assert_eq!(of(error).kind(), ErrorKind::Unavailable);
         }
         assert_eq!(of(Error::http(403, http::HeaderMap::new(), bytes::Bytes::new())).kind(), ErrorKind::Denied);

@@ -41,7 +41,8 @@ mod tests {
     fn a_topic_is_named_by_its_id_alone() {
         assert_eq!(Topic::new("p1", "millstream-events").unwrap().resource(), "projects/p1/topics/millstream-events");
         let long = "t".repeat(256);
-        for wrong in ["", "ab", "1events", "google-events", "projects/p1/topics/events", "événements", "a b c", &long] {
+        for wrong in ["", "ab", "1events", "google-events", "projects/p1/topics/events", "événements", "a b c", &long]
+        {
             let error = Topic::new("p1", wrong).unwrap_err();
             assert!(error.to_string().contains("give its id alone"), "{wrong}: {error}");
         }

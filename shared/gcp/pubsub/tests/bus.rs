@@ -53,11 +53,8 @@ async fn it_keeps_the_contract_of_an_event_bus() {
 #[tokio::test]
 async fn a_message_is_a_binary_cloudevent_with_its_kind_and_its_run() {
     let emulator = topic("attributes");
-    let sent = [
-        export("fraud/date=2026-11-24", 2),
-        exported("fraud/date=2026-11-24"),
-        envelope(Event::SweepDue(SweepDue {})),
-    ];
+    let sent =
+        [export("fraud/date=2026-11-24", 2), exported("fraud/date=2026-11-24"), envelope(Event::SweepDue(SweepDue {}))];
     bus(&emulator.address(), "attributes").await.publish(sent.to_vec()).await.unwrap();
 
     let pulled = pull(&emulator, "attributes", 3);

@@ -142,7 +142,8 @@ async fn understands_every_message(topic: &str, unwrapped: bool) {
     let message = MessagePublished { topic: topic.to_owned(), data: "{\"größe\": 7}".to_owned() };
     assert_eq!(pushed.next_event().await, Event::MessagePublished(message));
 
-    let sweep = json!({"specversion": "1.0", "id": "1", "source": "//example.com/cron", "type": "dev.millstream.sweep.due.v1"});
+    let sweep =
+        json!({"specversion": "1.0", "id": "1", "source": "//example.com/cron", "type": "dev.millstream.sweep.due.v1"});
     pushed.publish(sweep.to_string().as_bytes(), &[("content-type", "application/cloudevents+json")]);
     assert_eq!(pushed.next_event().await, Event::SweepDue(SweepDue {}));
 
@@ -171,7 +172,8 @@ async fn a_tick_that_is_refused_is_the_same_tick_when_it_is_delivered_again() {
             ("ce-type", "dev.millstream.schedule.fired.v1"),
             ("content-type", "application/json"),
         ];
-        for (data, attributes) in [(&b""[..], &[("schedule", "fraud")][..]), (&br#"{"pipeline":"fraud"}"#[..], by_type)] {
+        for (data, attributes) in [(&b""[..], &[("schedule", "fraud")][..]), (&br#"{"pipeline":"fraud"}"#[..], by_type)]
+        {
             pushed.refuse_next.store(true, Ordering::SeqCst);
             pushed.publish(data, attributes);
             let (first, again) = (pushed.next_event().await, pushed.next_event().await);
@@ -191,7 +193,7 @@ async fn a_tick_that_is_refused_is_the_same_tick_when_it_is_delivered_again() {
 async fn the_captured_fixtures_are_what_the_emulator_sends() {
     for (topic, unwrapped) in [("captured-wrapped", false), ("captured-unwrapped", true)] {
         let mut pushed = Pushed::new(topic, unwrapped).await;
-        pushed.publish(br#"{"transaction_id":7}"#, &[("origin", "till")]);
+        pushed.publish(br#"{"transaction_id":7}"#, &[("shop", "till-3")]);
         let push = pushed.next().await;
         let fixture = fixture(&format!("emulator_{}_message", topic.trim_start_matches("captured-")));
 
