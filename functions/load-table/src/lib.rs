@@ -1,4 +1,4 @@
-//! Ensures a batch is in its warehouse table.
+//! Ensures that batches, or an upload as it is, are in their warehouse table.
 //!
 //! Consumes `dev.millstream.load.requested.v1`; emits `dev.millstream.table.updated.v1`.
 

@@ -24,8 +24,10 @@ pub mod event_bus;
 pub mod ledger;
 pub mod models;
 pub mod object_store;
+pub mod secrets;
 pub mod trainer;
 pub mod warehouse;
+mod warehouse_batches;
 pub mod warehouse_sql;
 
 pub use endpoints::all as endpoints;
@@ -33,6 +35,7 @@ pub use event_bus::all as event_bus;
 pub use ledger::all as ledger;
 pub use models::all as models;
 pub use object_store::all as object_store;
+pub use secrets::{SecretsPeer, all as secrets};
 pub use trainer::{TrainerPeer, all as trainer};
 pub use warehouse::{WarehousePeer, all as warehouse};
 pub use warehouse_sql::all as warehouse_sql;

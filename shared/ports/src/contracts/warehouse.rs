@@ -11,6 +11,10 @@ use millstream_events::{
 };
 use serde_json::{Value, json};
 
+use super::warehouse_batches::{
+    of_a_merges_rows_with_one_key_the_last_file_wins, of_several_batches_one_that_fails_leaves_the_old_rows,
+    several_batches_of_one_load_go_in_together,
+};
 use crate::{
     contracts::done,
     error::{ErrorKind, PortResult},
@@ -75,7 +79,7 @@ pub(super) fn table(peer: &dyn WarehousePeer, name: &str) -> TableName {
     format!("{}.{name}", peer.dataset()).parse().unwrap()
 }
 
-fn column(name: &str, kind: ColumnType, required: bool) -> Column {
+pub(super) fn column(name: &str, kind: ColumnType, required: bool) -> Column {
     Column { name: name.to_owned(), kind, required, description: None }
 }
 
@@ -110,11 +114,11 @@ pub(super) async fn assert_rows(peer: &dyn WarehousePeer, table: &TableName, exp
     assert_eq!(facts.rows, peer.rows(table).await.len() as u64, "the number of rows of {table}");
 }
 
-fn merge() -> WriteMode {
+pub(super) fn merge() -> WriteMode {
     WriteMode::Merge { key: vec!["id".to_owned()] }
 }
 
-async fn batch(
+pub(super) async fn batch(
     peer: &dyn WarehousePeer,
     job: &str,
     columns: Vec<Column>,
@@ -134,7 +138,7 @@ async fn batch(
     }
 }
 
-async fn ensure(peer: &dyn WarehousePeer, job: &str, load: &LoadTable) -> PortResult<TableWrite> {
+pub(super) async fn ensure(peer: &dyn WarehousePeer, job: &str, load: &LoadTable) -> PortResult<TableWrite> {
     // Job ids are the warehouse's, not the table's: the table makes them the rule's own.
     let job = format!("load-{}-{job}", load.table.table());
     done(async || peer.warehouse().ensure_load(&job, load).await).await
@@ -259,57 +263,6 @@ pub async fn a_column_that_a_batch_lacks_is_null(peer: &dyn WarehousePeer) {
     let narrow = batch(peer, "b", narrow, &table, &[json!({ "id": 2 })]).await;
     ensure(peer, "b", &narrow).await.unwrap();
     assert_rows(peer, &table, vec![row(1, "one"), json!({ "id": 2 })]).await;
-}
-
-/// One commit, and the columns are those of all batches: a row of a batch without one has no value there.
-pub async fn several_batches_of_one_load_go_in_together(peer: &dyn WarehousePeer) {
-    for (name, write) in [("several_appended", WriteMode::Append), ("several_replaced", WriteMode::Replace)] {
-        let table = table(peer, name);
-        load(peer, "before", &table, write.clone(), &[row(1, "one")]).await;
-        let mut wide = columns();
-        wide.push(column("note", ColumnType::String, false));
-        let noted = json!({ "id": 2, "name": "two", "note": "new" });
-        let narrow = batch(peer, "a", columns(), &table, &[row(3, "three"), row(4, "four")]).await;
-        let wide = batch(peer, "b", wide, &table, std::slice::from_ref(&noted)).await;
-        let batches = [narrow.batches, wide.batches.clone()].concat();
-        let both = LoadTable { batches, write: write.clone(), sequence: 2, ..wide };
-        let version = peer.warehouse().table(&table).await.unwrap().version;
-        let written = ensure(peer, "both", &both).await.unwrap();
-        let mut expected = vec![noted, row(3, "three"), row(4, "four")];
-        if write == WriteMode::Append {
-            expected.push(row(1, "one"));
-        }
-        assert_eq!((written.rows, written.total_rows), (3, expected.len() as u64), "{name}");
-        assert!(written.version > version);
-        assert_eq!(peer.warehouse().table(&table).await.unwrap().version, written.version);
-        assert_eq!(ensure(peer, "both", &both).await.unwrap(), written);
-        assert_rows(peer, &table, expected).await;
-    }
-}
-
-/// The load's order of files counts, not their names'.
-pub async fn of_a_merges_rows_with_one_key_the_last_file_wins(peer: &dyn WarehousePeer) {
-    let table = table(peer, "several_merged");
-    load(peer, "before", &table, merge(), &[row(1, "old"), row(2, "kept")]).await;
-    let first = batch(peer, "z", columns(), &table, &[row(1, "first"), row(3, "three"), row(1, "second")]).await;
-    let last = batch(peer, "a", columns(), &table, &[row(1, "last"), row(4, "four")]).await;
-    let both = LoadTable { batches: [first.batches, last.batches.clone()].concat(), write: merge(), ..last };
-    ensure(peer, "both", &both).await.unwrap();
-    assert_rows(peer, &table, vec![row(1, "last"), row(2, "kept"), row(3, "three"), row(4, "four")]).await;
-}
-
-/// None of the others' rows is loaded.
-pub async fn of_several_batches_one_that_fails_leaves_the_old_rows(peer: &dyn WarehousePeer) {
-    let table = table(peer, "several_failed");
-    load(peer, "before", &table, WriteMode::Append, &[row(1, "one")]).await;
-    let good = batch(peer, "a", columns(), &table, &[row(2, "two")]).await;
-    let nobody = batch(peer, "b", columns(), &table, &[json!({ "name": "nobody" })]).await;
-    let absent = vec![good.batches[0].join("absent.parquet").unwrap()];
-    for (job, bad) in [("c", nobody.batches), ("d", absent)] {
-        let both = LoadTable { batches: [good.batches.clone(), bad].concat(), ..good.clone() };
-        ensure(peer, job, &both).await.unwrap_err();
-        assert_rows(peer, &table, vec![row(1, "one")]).await;
-    }
 }
 
 /// Whatever the way of writing: a replace that fails has not emptied the table. The job may be asked for again.
