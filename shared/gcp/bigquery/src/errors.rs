@@ -98,6 +98,8 @@ impl Problem {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self.reason.as_str() {
             "notFound" => ErrorKind::NotFound,
+            // A job met a table that another one made in the same moment: the next try finds it.
+            "duplicate" if self.status.is_none() => ErrorKind::Unavailable,
             "duplicate" | "conditionNotMet" => ErrorKind::Conflict,
             "accessDenied" | "billingNotEnabled" | "blocked" | "authError" | "required" if self.status != Some(400) => {
                 ErrorKind::Denied
