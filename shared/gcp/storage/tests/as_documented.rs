@@ -61,7 +61,7 @@ async fn a_session_that_meets_somebody_elses_object_at_its_end_is_a_conflict() {
     let stub = Stub::start().await;
     let store = stub.store().await;
     for _ in 0..LARGE / QUANTUM - 1 {
-        stub.fault(Ask::Piece, Fault::CutAt(0));
+        stub.fault(Ask::Piece, Fault::Nothing);
     }
     stub.fault(Ask::Piece, Fault::Rival(503));
     assert_eq!(kind(store.put(&path("a"), large(), Precondition::Absent).await), ErrorKind::Conflict);
@@ -144,7 +144,7 @@ async fn a_session_whose_last_answer_is_lost_is_known_by_its_name() {
         let stub = Stub::start().await;
         let store = stub.store().await;
         for _ in 0..LARGE.div_ceil(QUANTUM) - 1 {
-            stub.fault(Ask::Piece, Fault::CutAt(0));
+            stub.fault(Ask::Piece, Fault::Nothing);
         }
         stub.fault(Ask::Piece, fault);
         let written = store.put(&path("a"), large(), Precondition::Absent).await.unwrap();
@@ -271,6 +271,7 @@ async fn a_read_whose_line_breaks_goes_on_in_the_same_generation() {
     stub.put("a", &large());
     stub.fault(Ask::Read, Fault::CutAt(100_000));
     stub.fault(Ask::Read, Fault::CutAt(200_000));
+    stub.cut(2);
     assert!(read(&stub, "a").await.unwrap() == large());
     assert_eq!(stub.asked(Ask::Read), 3);
 }
@@ -280,11 +281,20 @@ async fn a_read_whose_line_breaks_while_somebody_writes_ends_with_an_error() {
     let stub = Stub::start().await;
     stub.put("a", &large());
     stub.fault(Ask::Read, Fault::CutAt(100_000));
-    let mut body: ByteStream = stub.store().await.get(&path("a"), None).await.unwrap().body;
-    body.try_next().await.unwrap();
+    let body: ByteStream = stub.store().await.get(&path("a"), None).await.unwrap().body;
     stub.put("a", b"newer");
+    stub.cut(1);
     let rest: PortResult<Vec<Bytes>> = body.try_collect().await;
     assert_eq!(kind(rest), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_read_that_stands_still_ends_with_an_error() {
+    let stub = Stub::start().await;
+    stub.put("a", &large());
+    stub.fault(Ask::Read, Fault::CutAt(100_000));
+    let read = stub.store_with(Duration::from_millis(300)).await.read(&path("a"), LARGE as u64).await;
+    assert_eq!(kind(read), ErrorKind::Unavailable);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, put},
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{Ask, Fault, Stub, objects::Step};
@@ -40,15 +40,21 @@ fn faulty(fault: Option<Fault>, effect: impl FnOnce() -> Response) -> Response {
         Some(Fault::Status(status) | Fault::Rival(status)) => refusal(StatusCode::from_u16(status).unwrap()),
         Some(Fault::Cut) => cut(),
         Some(Fault::Lost(status)) => {
-            assert!(effect().status().is_success(), "there is an effect");
+            takes_effect(effect);
             refusal(StatusCode::from_u16(status).unwrap())
         }
         Some(Fault::CutAfter) => {
-            assert!(effect().status().is_success(), "there is an effect");
+            takes_effect(effect);
             cut()
         }
-        Some(Fault::CutAt(_) | Fault::Changed) | None => effect(),
+        Some(Fault::CutAt(_) | Fault::Changed | Fault::Nothing) | None => effect(),
     }
+}
+
+/// A test that loses the answer of a request which was refused would show nothing.
+fn takes_effect(effect: impl FnOnce() -> Response) {
+    let status = effect().status();
+    assert!(status.is_success() || status == StatusCode::PERMANENT_REDIRECT, "no effect: {status}");
 }
 
 fn refusal(status: StatusCode) -> Response {
@@ -119,10 +125,18 @@ async fn read_or_stat(
             bytes[0] ^= 1;
         }
         let length = bytes.len();
-        let mut pieces: Vec<Result<Bytes, &str>> = vec![Ok(bytes.into())];
-        if let Some(Fault::CutAt(at)) = fault {
-            pieces = vec![pieces.remove(0).map(|bytes| bytes.slice(..at)), Err("the line is cut")];
-        }
+        let body = match fault {
+            Some(Fault::CutAt(at)) => {
+                bytes.truncate(at);
+                let cuts = stub.cuts.clone();
+                let cut = stream::once(async move {
+                    cuts.acquire().await.unwrap().forget();
+                    Err("the line is cut")
+                });
+                Body::from_stream(stream::iter([Ok(Bytes::from(bytes))]).chain(cut))
+            }
+            _ => Body::from(bytes),
+        };
         Response::builder()
             .status(status)
             .header("content-length", length)
@@ -131,7 +145,7 @@ async fn read_or_stat(
             .header("x-goog-metageneration", 1)
             .header("x-goog-stored-content-length", size)
             .header("x-goog-hash", format!("crc32c={}", object.crc32c()))
-            .body(Body::from_stream(stream::iter(pieces)))
+            .body(body)
             .unwrap()
     })
 }

@@ -13,19 +13,19 @@ use std::{
 use millstream_events::names::ObjectPath;
 use millstream_gcp_client::{Connection, Emulators, Service};
 use millstream_gcp_storage::{GcsObjectStore, StoreOptions};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use self::objects::Objects;
 
 /// The one bucket.
-pub const BUCKET: &str = "lake";
+pub(crate) const BUCKET: &str = "lake";
 
 /// A session takes its pieces in multiples of this, but for the last.
-pub const QUANTUM: usize = 256 << 10;
+pub(crate) const QUANTUM: usize = 256 << 10;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
+pub(crate) enum Ask {
     /// An object's bytes.
     Read,
     /// What is known of it.
@@ -46,7 +46,7 @@ pub enum Ask {
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is answered with this status and has no effect.
     Status(u16),
     /// It has its effect and is answered with this status.
@@ -55,8 +55,10 @@ pub enum Fault {
     Cut,
     /// It has its effect and the line breaks.
     CutAfter,
-    /// The line breaks after this many bytes of the answer.
+    /// The line stands still after this many bytes of the answer, and breaks at [`Stub::cut`].
     CutAt(usize),
+    /// Nothing: a later one is meant.
+    Nothing,
     /// The first byte of the body is changed on its way.
     Changed,
     /// Somebody else writes the same bytes first, and the request is answered with this status.
@@ -83,28 +85,33 @@ impl World {
 
 /// A running server; it ends with the test's runtime.
 #[derive(Debug, Clone)]
-pub struct Stub {
+pub(crate) struct Stub {
     address: SocketAddr,
     world: Arc<Mutex<World>>,
+    cuts: Arc<Semaphore>,
 }
 
 impl Stub {
     /// Starts it, without objects.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let world = World { page: 1_000, ..World::default() };
-        let stub = Self { address: listener.local_addr().unwrap(), world: Arc::new(Mutex::new(world)) };
+        let stub = Self {
+            address: listener.local_addr().unwrap(),
+            world: Arc::new(Mutex::new(world)),
+            cuts: Arc::new(Semaphore::new(0)),
+        };
         tokio::spawn(axum::serve(listener, http::routes(stub.clone())).into_future());
         stub
     }
 
     /// A store on it, with few and quick retries, for which 1 MiB is a large body.
-    pub async fn store(&self) -> GcsObjectStore {
+    pub(crate) async fn store(&self) -> GcsObjectStore {
         self.store_with(Duration::from_secs(60)).await
     }
 
     /// The same, less patient.
-    pub async fn store_with(&self, patience: Duration) -> GcsObjectStore {
+    pub(crate) async fn store_with(&self, patience: Duration) -> GcsObjectStore {
         let emulators = Emulators::default().with(Service::Storage, &self.address.to_string());
         let options = StoreOptions {
             attempts: 3,
@@ -118,27 +125,32 @@ impl Stub {
     }
 
     /// The next request of this kind that no other fault waits for goes wrong like that.
-    pub fn fault(&self, ask: Ask, fault: Fault) {
+    pub(crate) fn fault(&self, ask: Ask, fault: Fault) {
         self.world().faults.push((ask, fault));
     }
 
+    /// Breaks this many lines that stand still, or will.
+    pub(crate) fn cut(&self, lines: usize) {
+        self.cuts.add_permits(lines);
+    }
+
     /// How many requests of this kind there were.
-    pub fn asked(&self, ask: Ask) -> usize {
+    pub(crate) fn asked(&self, ask: Ask) -> usize {
         self.world().asked.iter().filter(|asked| **asked == ask).count()
     }
 
     /// Lists in pages of this many objects.
-    pub fn set_page(&self, page: usize) {
+    pub(crate) fn set_page(&self, page: usize) {
         self.world().page = page;
     }
 
     /// An object that was there before, or that somebody else writes.
-    pub fn put(&self, name: &str, bytes: &[u8]) -> u64 {
+    pub(crate) fn put(&self, name: &str, bytes: &[u8]) -> u64 {
         self.world().objects.put(name, bytes.to_vec(), Default::default())
     }
 
     /// The bytes of an object.
-    pub fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         self.world().objects.get(name).map(|object| object.bytes.clone())
     }
 
@@ -148,6 +160,6 @@ impl Stub {
 }
 
 /// An object of the bucket.
-pub fn path(name: &str) -> ObjectPath {
+pub(crate) fn path(name: &str) -> ObjectPath {
     ObjectPath::new(BUCKET, name).unwrap()
 }
