@@ -95,8 +95,8 @@ impl Deployment {
         ];
 
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let connection = Connection::new(PROJECT, emulators).unwrap();
         let (store, warehouse) = runtime.block_on(async {
+            let connection = Connection::new(PROJECT, emulators).unwrap();
             let store = Arc::new(GcsObjectStore::connect(&connection).await.unwrap());
             let settings = Settings { location: "US".to_owned(), ..Settings::default() };
             let warehouse =

@@ -7,6 +7,8 @@
 mod deployment;
 mod single;
 
+use std::{fs, path::Path};
+
 use deployment::{Deliveries, Deployment};
 use millstream_tests::up::{demo, demo_uploads};
 
@@ -26,6 +28,32 @@ const TABLES: [(&str, &str); 10] = [
     ("staging.stg_product_category", "ProductCategoryKey"),
     ("production.products", "ProductKey"),
 ];
+
+/// The demo's pipelines up to their tables, in a folder of their own: what bqemulator exports, fake-gcs-server does not find
+/// (see shared/gcp/bigquery/README.md), so exports and what learns from them end there.
+fn pipelines() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&demo().join("pipelines"), folder.path());
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+            continue;
+        }
+        let text = fs::read_to_string(&from).unwrap();
+        let kept = if from.extension().is_some_and(|ending| ending == "yaml") {
+            text.split("\nexports:").next().unwrap()
+        } else {
+            &text
+        };
+        fs::write(to, kept).unwrap();
+    }
+}
 
 /// Row for row what the same uploads make on one machine.
 fn assert_same_tables_as_on_one_machine(deployment: &Deployment) {
@@ -48,7 +76,8 @@ fn assert_same_tables_as_on_one_machine(deployment: &Deployment) {
 
 #[test]
 fn uploads_become_the_same_tables_as_on_one_machine_by_events_alone() {
-    let deployment = Deployment::start(&demo().join("pipelines"), Deliveries::Once);
+    let pipelines = pipelines();
+    let deployment = Deployment::start(pipelines.path(), Deliveries::Once);
     for (name, content) in demo_uploads() {
         deployment.upload(&name, &content);
     }
@@ -58,7 +87,8 @@ fn uploads_become_the_same_tables_as_on_one_machine_by_events_alone() {
 
 #[test]
 fn doubled_messages_and_functions_killed_in_the_middle_change_nothing_in_the_end() {
-    let mut deployment = Deployment::start(&demo().join("pipelines"), Deliveries::Twice);
+    let pipelines = pipelines();
+    let mut deployment = Deployment::start(pipelines.path(), Deliveries::Twice);
     for (name, content) in demo_uploads() {
         deployment.upload(&name, &content);
         // Again: the same bytes under a new generation, notified once more.

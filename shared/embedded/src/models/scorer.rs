@@ -36,8 +36,8 @@ impl Scorer for OnnxScorer {
         }
         let Some(model) = self.models.get(artifact).await? else { return Ok(None) };
         // Removed with this: the rows are read once.
-        let copied = tempfile::NamedTempFile::new()
-            .map_err(|error| io_error(format!("keeping a copy of {holdout}"), error))?;
+        let copied =
+            tempfile::NamedTempFile::new().map_err(|error| io_error(format!("keeping a copy of {holdout}"), error))?;
         let file = match self.store.local_path(&holdout) {
             Some(file) => file,
             None => {

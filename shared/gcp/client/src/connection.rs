@@ -57,19 +57,24 @@ pub struct Connection {
     /// The project's id.
     pub project: String,
     emulators: Emulators,
-    real: AccessTokenCredentials,
+    /// Absent where emulators stand in for the whole platform: on such a machine there may be nobody to ask for a token.
+    real: Option<AccessTokenCredentials>,
 }
 
 impl Connection {
-    /// With the application default credentials, for the services that have no emulator.
+    /// With the application default credentials, for the services that have no emulator. Within a Tokio runtime, which
+    /// renews them.
     ///
     /// # Errors
     /// When there are none. Whether they are good is known at the first call.
     pub fn new(project: impl Into<String>, emulators: Emulators) -> Result<Self, ConnectionError> {
-        let real = credentials::Builder::default()
-            .with_scopes([SCOPE])
-            .build_access_token_credentials()
-            .map_err(ConnectionError::Credentials)?;
+        let needed = [Service::Storage, Service::PubSub, Service::BigQuery];
+        let real = if needed.into_iter().all(|service| emulators.url(service).is_some()) {
+            None
+        } else {
+            let builder = credentials::Builder::default().with_scopes([SCOPE]);
+            Some(builder.build_access_token_credentials().map_err(ConnectionError::Credentials)?)
+        };
         Ok(Self { project: project.into(), emulators, real })
     }
 
@@ -82,9 +87,9 @@ impl Connection {
     /// What Google's own clients call the service with.
     #[must_use]
     pub fn credentials(&self, service: Service) -> Credentials {
-        match self.emulator(service) {
-            Some(_) => Anonymous::new().build(),
-            None => self.real.clone().into(),
+        match &self.real {
+            Some(real) if self.emulator(service).is_none() => real.clone().into(),
+            _ => Anonymous::new().build(),
         }
     }
 
@@ -93,7 +98,13 @@ impl Connection {
         if self.emulator(service).is_some() {
             return Ok(None);
         }
-        let token = self.real.access_token().await.map_err(|error| {
+        let Some(real) = &self.real else {
+            return Err(PortError::new(
+                ErrorKind::Denied,
+                format!("{service:?} has no emulator here, and beside emulators nobody asks Google for a token"),
+            ));
+        };
+        let token = real.access_token().await.map_err(|error| {
             let kind = if error.is_transient() { ErrorKind::Unavailable } else { ErrorKind::Denied };
             PortError::new(kind, "no access token for Google Cloud").caused_by(error)
         })?;
