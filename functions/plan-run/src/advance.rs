@@ -7,6 +7,7 @@ use millstream_events::{
 };
 use millstream_pipeline::plan::{Plan, RunState, StepState, plan};
 use millstream_ports::PortResult;
+use millstream_runtime::trace_context;
 
 use crate::{Asking, PlanRun};
 
@@ -71,8 +72,12 @@ impl PlanRun {
                 _ => None,
             })
             .collect();
-        let envelope =
-            |command: &&Command| Envelope { event: Event::Command((*command).clone()), time, traceparent: None };
+        let traceparent = trace_context::current();
+        let envelope = |command: &&Command| Envelope {
+            event: Event::Command((*command).clone()),
+            time,
+            traceparent: traceparent.clone(),
+        };
         self.ports.bus.publish(asked.iter().map(envelope).collect()).await?;
         // After publishing: a crash in between asks twice, the other order could leave asking to the sweep.
         for command in asked {

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod models;
 pub mod object_ledger;
 pub mod object_store;
+pub mod secrets;
 pub mod trainer;
 pub mod warehouse;
 
@@ -25,5 +26,6 @@ pub use models::{
 };
 pub use object_ledger::ObjectLedger;
 pub use object_store::{ByteStream, ObjectMeta, ObjectRead, ObjectStore, ObjectStoreExt, Precondition};
+pub use secrets::{Secret, SecretName, SecretNameError, Secrets};
 pub use trainer::{Trainer, TrainingJob, TrainingState};
 pub use warehouse::{ExportJob, ExportWrite, JobState, QueryAnswer, TableFacts, TableWrite, Warehouse};

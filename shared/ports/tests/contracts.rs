@@ -12,9 +12,13 @@ use millstream_events::{
     work::Program,
 };
 use millstream_ports::{
-    Clock, Ledger, ObjectLedger, ObjectStore, ObjectStoreExt, Precondition, Trainer, Warehouse,
-    contracts::{self, TrainerPeer, WarehousePeer, trainer::Behaviour},
-    memory::{ManualClock, MemoryBus, MemoryModels, MemoryObjectStore, MemoryTrainer, MemoryWarehouse, TrainingEnd},
+    Clock, Ledger, ObjectLedger, ObjectStore, ObjectStoreExt, Precondition, Secret, SecretName, Secrets, Trainer,
+    Warehouse,
+    contracts::{self, SecretsPeer, TrainerPeer, WarehousePeer, trainer::Behaviour},
+    memory::{
+        ManualClock, MemoryBus, MemoryModels, MemoryObjectStore, MemorySecrets, MemoryTrainer, MemoryWarehouse,
+        TrainingEnd,
+    },
 };
 use serde_json::Value;
 
@@ -51,6 +55,25 @@ async fn the_model_registry_keeps_its_contract() {
 async fn the_endpoints_keep_their_contract() {
     let models = MemoryModels::new(clock());
     contracts::endpoints(&models, &models, &ObjectPath::new(BUCKET, "model").unwrap()).await;
+}
+
+/// Secrets that are put where they are looked for.
+struct MemoryVault(MemorySecrets);
+
+#[async_trait]
+impl SecretsPeer for MemoryVault {
+    fn secrets(&self) -> &dyn Secrets {
+        &self.0
+    }
+
+    async fn put(&self, name: &SecretName, value: &[u8]) {
+        self.0.put(name.clone(), Secret::new(value));
+    }
+}
+
+#[tokio::test]
+async fn the_secrets_keep_their_contract() {
+    contracts::secrets(&MemoryVault(MemorySecrets::new())).await;
 }
 
 /// The memory warehouse reads batches of JSON Lines.

@@ -13,6 +13,7 @@ pub mod handler;
 pub mod host;
 pub mod metrics;
 pub mod patient;
+pub mod secrets;
 pub mod settings;
 pub mod step_handler;
 pub mod telemetry;

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millstream_events::{Command, Envelope, Event, work::ExportTable};
+use millstream_events::{Command, Envelope, work::ExportTable};
 use millstream_ports::{EventBus, memory::MemoryBus};
 use millstream_runtime::{
     Ack, Failure, Function, Handler, Metrics, Progress, StepHandler,

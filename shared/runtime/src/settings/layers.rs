@@ -74,6 +74,10 @@ fn chosen(said: Option<&str>, variables: &[(String, String)]) -> Chosen {
 
 /// `MILLSTREAM_HTTP__ADDRESS` as `http.address`.
 fn variable((name, value): (String, String)) -> Option<(String, String)> {
+    // A secret's name may look like a setting's.
+    if name.starts_with(crate::secrets::VARIABLE_PREFIX) {
+        return None;
+    }
     let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase();
     let key = match key.split_once("__") {
         Some((section, setting)) if !section.is_empty() && !setting.is_empty() => format!("{section}.{setting}"),

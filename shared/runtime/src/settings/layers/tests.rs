@@ -61,7 +61,10 @@ fn the_command_line_wins_over_the_environment_over_the_file_over_the_defaults() 
 
 #[test]
 fn variables_of_the_prefix_that_are_no_settings_are_left_alone() {
-    assert!(load("", &[("MILLSTREAM_SIMULATION_SEEDS", "100"), ("PATH", "/bin")], &[]).is_ok());
+    assert!(
+        load("", &[("MILLSTREAM_SIMULATION_SEEDS", "100"), ("MILLSTREAM_SECRET_A__B", "x"), ("PATH", "/bin")], &[])
+            .is_ok()
+    );
 }
 
 #[test]
