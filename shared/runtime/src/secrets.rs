@@ -119,7 +119,8 @@ mod tests {
 
         async fn put(&self, name: &SecretName, value: &[u8]) {
             let path = self.folder.path().join(name.as_str());
-            let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
+            let mut file =
+                fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).unwrap();
             file.write_all(&[value, b"\n"].concat()).unwrap();
         }
     }

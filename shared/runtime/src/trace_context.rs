@@ -39,7 +39,6 @@ impl TraceContext {
         let digits = Fingerprint::of("trace", [delivery.event.id().as_bytes(), &time]);
         // A fingerprint is 32 hexadecimal digits; zero is not a trace.
         let trace_id = u128::from_str_radix(digits.as_str(), 16).unwrap_or(1).max(1);
-        #[expect(clippy::cast_possible_truncation, reason = "half of the digits are as good as any")]
         let span_id = ((trace_id >> 64) as u64).max(1);
         Self { trace_id, span_id, is_sampled: true }
     }

@@ -120,3 +120,42 @@ impl HttpClient for OnTokio {
         Ok(Response::builder().status(status).body(body)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, extract::State, routing::post};
+    use tokio::{net::TcpListener, sync::mpsc};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    fn process(traces_to: Option<String>) -> Process {
+        Process { service: "load-table".to_owned(), version: "load-table-00007".to_owned(), project: None, traces_to }
+    }
+
+    #[tokio::test]
+    async fn spans_are_at_the_collector_before_the_process_ends() {
+        let (sent, mut received) = mpsc::unbounded_channel();
+        let collect = async |State(sent): State<mpsc::UnboundedSender<Bytes>>, body: Bytes| sent.send(body).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let router = Router::new().route("/v1/traces", post(collect)).with_state(sent);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let traces = Traces::export(&process(Some(url))).unwrap().unwrap();
+        let recording = tracing::subscriber::set_default(tracing_subscriber::registry().with(traces.layer()));
+        drop(tracing::error_span!("delivery"));
+        drop(recording);
+        traces.shutdown().await;
+
+        let body = received.try_recv().unwrap().escape_ascii().to_string();
+        for part in ["delivery", "load-table", "load-table-00007"] {
+            assert!(body.contains(part), "{part} is not in {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_an_endpoint_nothing_is_exported() {
+        assert!(Traces::export(&process(None)).unwrap().is_none());
+    }
+}

@@ -52,7 +52,6 @@ impl Claims {
             return bad("it is for another audience");
         }
         // Whole seconds of any date are exact in a double.
-        #[expect(clippy::cast_precision_loss, reason = "exact up to the year 285 million")]
         let now = now.timestamp() as f64;
         if now >= self.exp + LEEWAY {
             return bad("it has expired");
