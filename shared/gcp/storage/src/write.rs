@@ -47,13 +47,6 @@ struct Write<'a> {
     action: String,
 }
 
-/// A write that failed.
-struct Failure {
-    error: PortError,
-    /// It may have gone through nevertheless.
-    unclear: bool,
-}
-
 impl Write<'_> {
     /// With one request, which is sent again only under a precondition: without one, the second might replace what somebody
     /// wrote after the first. Cloud Storage compares the checksum before it takes the object.
@@ -99,24 +92,25 @@ impl Write<'_> {
         }
     }
 
+    /// What came of it. After a retry, and where there was no answer, it may have gone through whatever the error says.
     async fn end(
         &self,
         sent: PortResult<Result<Object, ClientError>>,
         sum: Sum,
         attempts: &Attempts,
     ) -> PortResult<ObjectMeta> {
-        let failure = match sent {
+        let (error, unclear) = match sent {
             Ok(Ok(object)) => return self.written(&object, sum).await,
             Ok(Err(error)) => {
                 if let Some(object) = other_bytes(&error) {
                     return Err(self.take_back(object).await);
                 }
                 let unclear = attempts.retried() || error.http_status_code().is_none();
-                Failure { error: client_failed(&self.action, error), unclear }
+                (client_failed(&self.action, error), unclear)
             }
-            Err(error) => Failure { error, unclear: true },
+            Err(error) => (error, true),
         };
-        if failure.unclear { self.settle(failure.error, sum).await } else { Err(failure.error) }
+        if unclear { self.settle(error, sum).await } else { Err(error) }
     }
 
     async fn written(&self, object: &Object, sum: Sum) -> PortResult<ObjectMeta> {

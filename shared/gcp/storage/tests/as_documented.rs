@@ -87,7 +87,9 @@ async fn a_session_whose_line_breaks_fails_and_leaves_nothing() {
     let stub = Stub::start().await;
     let store = stub.store().await;
     stub.fault(Ask::Piece, Fault::Cut);
-    assert_eq!(kind(store.put(&path("a"), large(), Precondition::Absent).await), ErrorKind::Unavailable);
+    let error = store.put(&path("a"), large(), Precondition::Absent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(stub.asked(Ask::Piece), 1, "it does not go on: {error}");
     assert_eq!(stub.bytes("a"), None);
     store.put(&path("a"), large(), Precondition::Absent).await.unwrap();
     assert!(stub.bytes("a").unwrap() == large());

@@ -35,7 +35,7 @@ struct Session {
     expected: Option<u64>,
     metadata: Metadata,
     bytes: Vec<u8>,
-    /// The name of the finished object.
+    /// It has become an object.
     done: bool,
 }
 
@@ -129,7 +129,7 @@ impl Objects {
             if first != session.bytes.len() || last + 1 - first != piece.len() {
                 return Err(StatusCode::BAD_REQUEST);
             }
-            if total == "*" && piece.len() % QUANTUM != 0 {
+            if total == "*" && !piece.len().is_multiple_of(QUANTUM) {
                 return Err(StatusCode::BAD_REQUEST);
             }
             session.bytes.extend_from_slice(piece);
