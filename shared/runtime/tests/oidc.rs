@@ -135,7 +135,7 @@ async fn a_token_that_proves_nothing_is_401_with_the_reason() {
     let (_, url) = KeyServer::start(first).await;
     let mut guarded = Guarded::by(url);
     let now = guarded.clock.now().timestamp();
-    let other = Signer { kid: first.kid.clone(), ..Signer::rsa("other") };
+    let other = Signer::rsa(&first.kid);
     let sign = |changes: Value| first.sign(&guarded.claims(changes));
     let good = guarded.good(first);
     let header = json!({"alg": "none", "typ": "JWT", "kid": first.kid});
