@@ -46,7 +46,8 @@ impl Connection {
         let mut line = String::new();
         self.read_line(&mut line)?;
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(|| broken(&line))?;
-        let mut length = None;
+        // 204 has no body, and says nothing of its length.
+        let mut length = (status == 204).then_some(0);
         loop {
             self.read_line(&mut line)?;
             if line.trim_end().is_empty() {

@@ -1,10 +1,11 @@
 //! The `millstream` program that belongs to the sources being tested.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
+    time::SystemTime,
 };
 
 /// The program, in the profile that this code was built in; built first where its sources are newer.
@@ -56,29 +57,44 @@ fn serves(program: &Path) -> bool {
     Command::new(program).args(["serve", "--help"]).output().is_ok_and(|help| help.status.success())
 }
 
-/// Whether no source of the program, as cargo lists them beside it, is newer.
+/// Whether no source of the workspace's crates is newer. Cargo's own list of them is only there after `cargo build`.
 fn is_current(program: &Path) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
-    let (Ok(built), Ok(listed)) = (modified(program), fs::read_to_string(program.with_extension("d"))) else {
-        return false;
-    };
-    sources(&listed).iter().all(|source| modified(Path::new(source)).is_ok_and(|changed| changed <= built))
+    let Ok(built) = modified(program) else { return false };
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    ["events", "functions", "shared"].iter().all(|folder| is_older(&workspace.join(folder), false, built))
 }
 
-/// The files behind the colon of a dependency file's line; a space in a name has a backslash before it.
-fn sources(listed: &str) -> Vec<String> {
-    let files = listed.split_once(": ").map_or("", |(_, files)| files);
-    let files = files.replace("\\ ", "\0");
-    files.split_whitespace().map(|file| file.replace('\0', " ")).collect()
+fn is_older(folder: &Path, of_sources: bool, built: SystemTime) -> bool {
+    fs::read_dir(folder).into_iter().flatten().flatten().all(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return is_older(&path, of_sources || entry.file_name() == "src", built);
+        }
+        !of_sources || modified(&path).is_ok_and(|changed| changed <= built)
+    })
+}
+
+fn modified(path: &Path) -> io::Result<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn names_with_spaces_are_read_from_a_dependency_file() {
-        assert_eq!(sources("/t/millstream: /a/main.rs /my\\ code/lib.rs\n"), ["/a/main.rs", "/my code/lib.rs"]);
-        assert!(sources("").is_empty());
+    fn a_source_that_changed_after_the_build_makes_it_stale_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("crate/src/deep")).unwrap();
+        fs::write(folder.path().join("crate/README.md"), "").unwrap();
+        fs::write(folder.path().join("crate/src/deep/code.rs"), "").unwrap();
+        let source = modified(&folder.path().join("crate/src/deep/code.rs")).unwrap();
+        assert!(is_older(folder.path(), false, source));
+        let earlier = source - Duration::from_secs(1);
+        assert!(!is_older(folder.path(), false, earlier));
+        fs::remove_file(folder.path().join("crate/src/deep/code.rs")).unwrap();
+        assert!(is_older(folder.path(), false, earlier));
     }
 }

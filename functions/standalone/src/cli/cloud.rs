@@ -28,6 +28,8 @@ pub(crate) enum Infra {
     #[command(after_help = "Examples:\n  millstream infra functions > infra/functions.json")]
     Functions,
     /// The schedules and topics of this project's pipelines, as Terraform's variables
-    #[command(after_help = "Examples:\n  millstream infra pipelines > infra/environments/prod/pipelines.auto.tfvars.json")]
+    #[command(
+        after_help = "Examples:\n  millstream infra pipelines > infra/environments/prod/pipelines.auto.tfvars.json"
+    )]
     Pipelines,
 }

@@ -1,6 +1,6 @@
 //! The commands of a platform on Google Cloud.
 
-use super::{Ended, log};
+use super::{Ended, as_asked};
 use crate::{
     cli::{Cli, Cloud, Infra},
     project::Project,
@@ -12,8 +12,8 @@ pub(super) async fn dispatch(cli: &Cli, command: &Cloud) -> anyhow::Result<Ended
     match command {
         Cloud::Serve { function } => {
             let project = Project::find_or_here(cli.project.as_deref(), cli.env.as_deref())?;
-            log(cli, Some(&project.settings.log))?;
-            serve::run(project, *function).await?;
+            let log = as_asked(cli, Some(&project.settings.log));
+            serve::run(project, *function, &log).await?;
             Ok(Ended::Well)
         }
         Cloud::Infra(Infra::Functions) => {

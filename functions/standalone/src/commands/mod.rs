@@ -71,12 +71,15 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Ended> {
 
 /// Logs as the settings say where the log is what a command is for; else only mistakes, unless more is asked for.
 fn log(cli: &Cli, settings: Option<&Log>) -> anyhow::Result<()> {
+    Ok(telemetry::init(&as_asked(cli, settings))?)
+}
+
+fn as_asked(cli: &Cli, settings: Option<&Log>) -> Log {
     let level = match (cli.verbose, settings) {
         (0, Some(log)) => log.level.clone(),
         (0, None) => "off".to_owned(),
         (1, _) => "info".to_owned(),
         _ => "debug".to_owned(),
     };
-    let format = settings.map_or(LogFormat::Pretty, |log| log.format);
-    Ok(telemetry::init(&Log { format, level })?)
+    Log { format: settings.map_or(LogFormat::Pretty, |log| log.format), level }
 }

@@ -13,7 +13,7 @@ use millstream_gcp_pubsub::PubSubBus;
 use millstream_gcp_storage::GcsObjectStore;
 use millstream_ingest_file::IngestFile;
 use millstream_load_table::LoadTable;
-use millstream_plan_run::{PlanRun, Ports};
+use millstream_plan_run::Ports;
 use millstream_ports::{Clock, EventBus, ObjectLedger, ObjectStore, PortResult, Warehouse};
 use millstream_promote_model::PromoteModel;
 use millstream_runtime::{Function, Handler, Patient, StepHandler, settings::Gcp};
@@ -87,8 +87,7 @@ impl Cloud {
             bus: self.bus.clone(),
             clock: self.clock.clone(),
         };
-        let pipelines = self.project.load_pipelines()?;
-        Ok(Arc::new(Planner::new(self.project.clone(), PlanRun::new(pipelines, ports))))
+        Ok(Arc::new(Planner::new(self.project.clone(), ports)?))
     }
 
     async fn warehouse(&self) -> PortResult<Arc<dyn Warehouse>> {

@@ -25,10 +25,8 @@ pub(crate) fn functions() -> Value {
 /// What a project's pipelines need of the deployment: a Cloud Scheduler job for each schedule, a subscription for each topic.
 pub(crate) fn pipelines(pipelines: &Pipelines) -> Value {
     let all = pipelines.by_name.values();
-    let schedules: BTreeMap<&str, &str> = all
-        .clone()
-        .filter_map(|pipeline| Some((pipeline.name.as_str(), pipeline.schedule.as_deref()?)))
-        .collect();
+    let schedules: BTreeMap<&str, &str> =
+        all.clone().filter_map(|pipeline| Some((pipeline.name.as_str(), pipeline.schedule.as_deref()?))).collect();
     let topics: BTreeMap<&str, Value> = all
         .flat_map(|pipeline| {
             let sources = pipeline.sources.iter().filter_map(|source| source.topic.as_deref());
@@ -47,9 +45,7 @@ fn function(declared: &Declaration) -> Value {
         "path": "/",
         "roles": roles(declared),
     });
-    if let (Some(function), Ok(Value::Object(size))) =
-        (function.as_object_mut(), serde_json::to_value(declared.size))
-    {
+    if let (Some(function), Ok(Value::Object(size))) = (function.as_object_mut(), serde_json::to_value(declared.size)) {
         function.extend(size);
     }
     function

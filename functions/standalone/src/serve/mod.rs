@@ -11,12 +11,14 @@ mod role;
 use std::sync::Arc;
 
 use anyhow::Context;
-use millstream_gcp_client::{Connection, Emulators};
+use millstream_gcp_client::{Connection, Emulators, install_tls};
 use millstream_ports::{Clock, SystemClock};
 use millstream_runtime::{
     Metrics,
     auth::{Authenticate, oidc::Verifier},
     host::{self, DRAIN, Host, Readiness, RequestLimits},
+    settings::Log,
+    telemetry::{self, Process},
 };
 use tokio::net::TcpListener;
 
@@ -24,10 +26,13 @@ pub(crate) use self::role::Role;
 use crate::project::Project;
 
 /// Serves until SIGTERM.
-pub(crate) async fn run(project: Project, role: Role) -> anyhow::Result<()> {
+pub(crate) async fn run(project: Project, role: Role, log: &Log) -> anyhow::Result<()> {
     let stop = host::shutdown_signal()?;
     let settings = project.settings.clone();
     let gcp = settings.gcp()?;
+    // Traces are exported over TLS: its provider first.
+    install_tls();
+    let telemetry = telemetry::init_process(log, &Process::of_service(role.declaration().name, &gcp.project))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let callers: Option<Arc<dyn Authenticate>> = match settings.callers()? {
         Some(auth) => Some(Arc::new(Verifier::new(auth, clock.clone())?)),
@@ -63,6 +68,7 @@ pub(crate) async fn run(project: Project, role: Role) -> anyhow::Result<()> {
     if drained.cut_off > 0 {
         tracing::warn!(requests = drained.cut_off, "cut off; their senders deliver them again");
     }
+    telemetry.shutdown().await;
     Ok(())
 }
 

@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use millstream_events::{Envelope, Event};
-use millstream_plan_run::PlanRun;
+use millstream_pipeline::{Pipelines, spec::Diagnostics};
+use millstream_plan_run::{PlanRun, Ports};
 use millstream_runtime::{Ack, Handler};
 
 use crate::project::Project;
@@ -15,14 +16,15 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    pub(super) fn new(project: Project, inner: PlanRun) -> Self {
-        Self { project, inner }
+    pub(super) fn new(project: Project, ports: Ports) -> Result<Self, Diagnostics> {
+        let pipelines = load(&project)?;
+        Ok(Self { project, inner: PlanRun::new(pipelines, ports) })
     }
 
     /// Mistakes leave the earlier pipelines in force: what runs goes on.
     async fn reload(&self) {
         let project = self.project.clone();
-        match tokio::task::spawn_blocking(move || project.load_pipelines()).await {
+        match tokio::task::spawn_blocking(move || load(&project)).await {
             Ok(Ok(pipelines)) if pipelines == *self.inner.pipelines() => {}
             Ok(Ok(pipelines)) => {
                 tracing::info!(pipelines = pipelines.by_name.len(), "the pipelines changed and are in force");
@@ -35,6 +37,11 @@ impl Planner {
             Err(error) => tracing::error!(%error, "the pipelines could not be read again"),
         }
     }
+}
+
+/// BigQuery reads files itself where their contract lets it.
+fn load(project: &Project) -> Result<Pipelines, Diagnostics> {
+    project.load_pipelines().map(|pipelines| Pipelines { direct_loads: true, ..pipelines })
 }
 
 #[async_trait]
