@@ -55,14 +55,16 @@ fn scalar(kind: &ColumnType, text: &str) -> Option<Value> {
                 DateTime::from_timestamp_micros(microseconds(text)?)?.format("%Y-%m-%dT%H:%M:%S%.6f").to_string();
             format!("{}Z", short(&time)).into()
         }
-        ColumnType::Time | ColumnType::Datetime => short(text).into(),
+        ColumnType::Time | ColumnType::Datetime | ColumnType::Numeric { .. } | ColumnType::BigNumeric { .. } => {
+            short(text).into()
+        }
         _ => text.into(),
     })
 }
 
-/// A time without the zeros at the end of its fraction.
-fn short(time: &str) -> &str {
-    if time.contains('.') { time.trim_end_matches('0').trim_end_matches('.') } else { time }
+/// A time or a decimal without the zeros at the end of its fraction, as BigQuery itself writes decimals.
+fn short(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// Whole microseconds, as asked for; seconds with a point from a server that does not know the option.
@@ -90,6 +92,8 @@ mod tests {
             ("FLOAT64", json!("NaN"), json!("NaN")),
             ("BOOL", json!("true"), json!(true)),
             ("NUMERIC", json!("1.25"), json!("1.25")),
+            ("NUMERIC", json!("820.000000000"), json!("820")),
+            ("BIGNUMERIC", json!("100"), json!("100")),
             ("TIMESTAMP", json!("1709168523500000"), json!("2024-02-29T01:02:03.5Z")),
             ("TIMESTAMP", json!("1709168523.5"), json!("2024-02-29T01:02:03.5Z")),
             ("TIMESTAMP", json!("0"), json!("1970-01-01T00:00:00Z")),
