@@ -33,7 +33,7 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 test: duckdb peers $(VENV)/ready ## Run every test; ends with the counts.
 	cargo test --workspace --features millstream/cloud --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
-bench: duckdb $(BENCH_VENV)/ready ## Measure: hop time, ingest beside DuckDB and Polars, start-up, predictions.
+bench: duckdb peers $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest beside DuckDB and Polars, start-up, predictions.
 	@mkdir -p target/bench
 	cargo build --release --locked -p millstream-tabular --example ingest_csv
 	cargo bench --locked -p millstream-tests | tee target/bench/log

@@ -8,12 +8,16 @@ mod intake;
 mod retry;
 mod sweep;
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use millstream_events::{
     Envelope, Event,
     history::Record,
@@ -82,6 +86,10 @@ pub struct Ports {
 pub struct PlanRun {
     pipelines: RwLock<Arc<Pipelines>>,
     ports: Ports,
+    /// How long a sweep may leave the landing bucket and the list of all runs alone.
+    survey_every: Duration,
+    /// When a sweep last looked there; none since the start or since the pipelines changed.
+    surveyed: Mutex<Option<DateTime<Utc>>>,
     /// Whether a sweep since the start has looked at closed runs too.
     looked_at_all: AtomicBool,
 }
@@ -90,12 +98,27 @@ impl PlanRun {
     /// For these pipelines.
     #[must_use]
     pub fn new(pipelines: Pipelines, ports: Ports) -> Self {
-        Self { pipelines: RwLock::new(Arc::new(pipelines)), ports, looked_at_all: AtomicBool::new(false) }
+        Self {
+            pipelines: RwLock::new(Arc::new(pipelines)),
+            ports,
+            survey_every: Duration::ZERO,
+            surveyed: Mutex::new(None),
+            looked_at_all: AtomicBool::new(false),
+        }
+    }
+
+    /// Looks for uploads that nobody told of, and for runs that a changed definition concerns, this often instead of with each
+    /// sweep: listing a large bucket costs money. Open runs are looked at with each sweep all the same.
+    #[must_use]
+    pub fn surveying_every(mut self, pause: Duration) -> Self {
+        self.survey_every = pause;
+        self
     }
 
     /// Goes on with other definitions; the next sweep asks for what they change.
     pub fn replace_pipelines(&self, pipelines: Pipelines) {
         *self.pipelines.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pipelines);
+        *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The definitions in force.
@@ -125,12 +148,7 @@ impl PlanRun {
                 self.start(&request.pipeline, &key, "millstream run").await
             }
             Event::RetryRequested(retry) => self.take_retry(retry).await,
-            Event::SweepDue(_) => {
-                let all = !self.looked_at_all.load(Ordering::Acquire);
-                self.sweep(all).await?;
-                self.looked_at_all.store(true, Ordering::Release);
-                Ok(())
-            }
+            Event::SweepDue(_) => self.take_tick().await,
             Event::StepDone(fact) => self.take_fact(&fact.step.run, Record::Done(fact.clone())).await,
             Event::StepFailed(fact) => self.take_fact(&fact.step.run, Record::Failed(fact.clone())).await,
             Event::StepDeferred(fact) => {
@@ -139,6 +157,20 @@ impl PlanRun {
             }
             Event::Command(_) => Ok(()),
         }
+    }
+
+    async fn take_tick(&self) -> PortResult<()> {
+        let all = !self.looked_at_all.load(Ordering::Acquire);
+        let now = self.ports.clock.now();
+        let last = *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = |last: DateTime<Utc>| (now - last).to_std().is_ok_and(|passed| passed >= self.survey_every);
+        let survey = all || last.is_none_or(is_due);
+        self.sweep(all, survey).await?;
+        if survey {
+            *self.surveyed.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        }
+        self.looked_at_all.store(true, Ordering::Release);
+        Ok(())
     }
 
     async fn take_fact(&self, run: &RunId, record: Record) -> PortResult<()> {

@@ -17,13 +17,13 @@ use crate::{
 };
 
 impl PlanRun {
-    /// Finds uploads nobody told of, then asks again for everything owed in open runs. `all` also looks at closed runs for
-    /// what a crash may have left: done once after a start.
-    pub(crate) async fn sweep(&self, all: bool) -> PortResult<()> {
+    /// Asks again for everything owed in open runs. `survey` first finds uploads nobody told of and runs whose definition
+    /// changed; `all` also looks at closed runs for what a crash may have left: done once after a start.
+    pub(crate) async fn sweep(&self, all: bool, survey: bool) -> PortResult<()> {
         let pipelines = self.pipelines();
-        let mut due = self.untold_uploads(&pipelines).await?;
+        let mut due = if survey { self.untold_uploads(&pipelines).await? } else { BTreeSet::new() };
         due.extend(self.ports.ledger.open_runs().await?);
-        let known = self.ports.ledger.runs().await?;
+        let known = if survey { self.ports.ledger.runs().await? } else { Vec::new() };
         due.extend(latest_of_each_shape(&known));
         if all {
             for run in &known {

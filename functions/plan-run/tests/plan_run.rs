@@ -178,6 +178,22 @@ async fn an_upload_that_nobody_told_of_is_found_by_the_sweep() {
 }
 
 #[tokio::test]
+async fn between_two_surveys_the_sweep_looks_at_open_runs_only() {
+    let mut stage = stage();
+    stage.function = stage.function.surveying_every(Duration::from_secs(900));
+    assert_eq!(stage.deliver(sweep()).await, [], "the first one surveys");
+    let told = stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;
+    let lost = stage.deliver(Event::ObjectFinalized(told)).await;
+    stage.upload("sales/2026-11-25/a.csv", "id\n1\n").await;
+    assert_eq!(stage.deliver(sweep()).await, lost, "of an open run");
+    stage.clock.advance(Duration::from_secs(900));
+    assert_eq!(stage.deliver(sweep()).await.len(), 2, "the upload that nobody told of, too");
+    stage.upload("sales/2026-11-26/a.csv", "id\n1\n").await;
+    stage.function.replace_pipelines(pipelines());
+    assert_eq!(stage.deliver(sweep()).await.len(), 3, "changed pipelines are a reason to survey");
+}
+
+#[tokio::test]
 async fn a_lost_command_is_asked_for_again_by_the_sweep_and_by_nothing_else() {
     let stage = stage();
     let object = stage.upload("sales/2026-11-24/a.csv", "id\n1\n").await;

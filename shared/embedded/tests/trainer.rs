@@ -19,9 +19,9 @@ use millstream_events::{
     work::{DataFormat, Program},
 };
 use millstream_ports::{
-    ErrorKind, ObjectStore, ObjectStoreExt, Precondition, Trainer, TrainingJob, TrainingState,
+    ErrorKind, ObjectStore, ObjectStoreExt, Precondition, Secret, Trainer, TrainingJob, TrainingState,
     contracts::{self, trainer::Behaviour},
-    memory::MemoryObjectStore,
+    memory::{MemoryObjectStore, MemorySecrets},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -98,7 +98,9 @@ fn trainer_on(root: &TempDir, store: Arc<dyn ObjectStore>, max_running: usize) -
         jobs_dir: root.path().join("jobs"),
         max_running,
     };
-    ProcessTrainer::new(store, settings).unwrap()
+    let secrets = MemorySecrets::new();
+    secrets.put("crm".parse().unwrap(), Secret::new("open sesame"));
+    ProcessTrainer::new(store, Arc::new(secrets), settings).unwrap()
 }
 
 /// The ids of the living processes that were started for the job in this folder.
@@ -268,6 +270,22 @@ async fn rows_of_a_store_that_has_no_files_are_copied_beside_the_job() {
     assert!(matches!(end(&trainer, "copied", &training).await, TrainingState::Succeeded { .. }));
     let kept = store.read(&training.output.join("rows.txt").unwrap(), 100).await.unwrap();
     assert_eq!(kept, "one\ntwo\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_reaches_the_program_and_no_file_of_the_job() {
+    let machine = Machine::new();
+    let mut training = shell("secret", "printf %s \"$CRM\" > $AIP_MODEL_DIR/m");
+    training.env = [("CRM".to_owned(), "secret:crm".to_owned())].into();
+    assert!(matches!(machine.end("secret", &training).await, TrainingState::Succeeded { .. }));
+    let seen = machine.store.read(&training.output.join("m").unwrap(), 100).await.unwrap();
+    assert_eq!(seen, "open sesame");
+    for file in fs::read_dir(machine.folder("secret")).unwrap().flatten().filter(|file| file.path().is_file()) {
+        let text = fs::read(file.path()).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains("sesame"), "{}", file.path().display());
+    }
+    training.env = [("CRM".to_owned(), "secret:absent".to_owned())].into();
+    assert_eq!(machine.trainer.ensure("absent", &training).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]

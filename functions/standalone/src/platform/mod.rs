@@ -28,6 +28,7 @@ use millstream_ports::{
 use millstream_promote_model::PromoteModel;
 use millstream_runtime::{
     Ack, DispatchSettings, Dispatcher, Handler, Metrics, StepHandler, delivery::deliver, host::Readiness,
+    secrets::EnvSecrets,
 };
 use millstream_train_model::TrainModel;
 use millstream_transform_table::TransformTable;
@@ -74,7 +75,10 @@ impl Platform {
             objects.clone(),
             &warehouse_settings(&project),
         )?);
-        let trainer = ProcessTrainer::new(objects.clone(), wiring::trainer_settings(&project)?)?;
+        let trainer = {
+            let secrets = Arc::new(EnvSecrets::of_process(&settings.data_dir));
+            ProcessTrainer::new(objects.clone(), secrets, wiring::trainer_settings(&project)?)?
+        };
         let registry: Arc<dyn ModelRegistry> = Arc::new(FileRegistry::new(objects.clone(), clock.clone()));
         let endpoints: Arc<dyn Endpoints> = Arc::new(FileEndpoints::new(objects.clone(), clock.clone()));
         let scorer = Arc::new(OnnxScorer::new(objects.clone()));

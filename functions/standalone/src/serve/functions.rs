@@ -10,6 +10,7 @@ use millstream_export_table::ExportTable;
 use millstream_gcp_bigquery::{BigQueryWarehouse, Settings};
 use millstream_gcp_client::Connection;
 use millstream_gcp_pubsub::PubSubBus;
+use millstream_gcp_secrets::SecretManager;
 use millstream_gcp_storage::GcsObjectStore;
 use millstream_ingest_file::IngestFile;
 use millstream_load_table::LoadTable;
@@ -61,7 +62,9 @@ impl Cloud {
             Role::TransformTable => self.step(TransformTable::new(self.warehouse().await?)),
             Role::ExportTable => self.step(ExportTable::new(self.warehouse().await?)),
             Role::TrainModel => {
-                let trainer = ProcessTrainer::new(self.store.clone(), wiring::trainer_settings(&self.project)?)?;
+                let secrets = Arc::new(SecretManager::new(self.connection.clone(), self.clock.clone())?);
+                let settings = wiring::trainer_settings(&self.project)?;
+                let trainer = ProcessTrainer::new(self.store.clone(), secrets, settings)?;
                 self.step(TrainModel::new(self.warehouse().await?, Arc::new(trainer), self.store.clone()))
             }
             Role::PromoteModel => {

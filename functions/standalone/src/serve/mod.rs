@@ -11,7 +11,7 @@ mod role;
 use std::sync::Arc;
 
 use anyhow::Context;
-use millstream_gcp_client::{Connection, Emulators, install_tls};
+use millstream_gcp_client::{Connection, Emulators};
 use millstream_ports::{Clock, SystemClock};
 use millstream_runtime::{
     Metrics,
@@ -30,8 +30,6 @@ pub(crate) async fn run(project: Project, role: Role, log: &Log) -> anyhow::Resu
     let stop = host::shutdown_signal()?;
     let settings = project.settings.clone();
     let gcp = settings.gcp()?;
-    // Traces are exported over TLS: its provider first.
-    install_tls();
     let telemetry = telemetry::init_process(log, &Process::of_service(role.declaration().name, &gcp.project))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let callers: Option<Arc<dyn Authenticate>> = match settings.callers()? {
@@ -72,8 +70,7 @@ pub(crate) async fn run(project: Project, role: Role, log: &Log) -> anyhow::Resu
     Ok(())
 }
 
-/// Emulators that the environment names.
-#[expect(clippy::disallowed_methods, reason = "the variables of Google's own tools are read here, once")]
+/// Emulators that the environment names, as Google's own tools read it.
 fn emulators() -> Emulators {
     Emulators::from_variables(std::env::vars())
 }

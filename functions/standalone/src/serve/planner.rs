@@ -1,6 +1,8 @@
 //! `plan-run` as a service: its pipeline files are a folder, usually a bucket that Cloud Run mounts, and may change while it
 //! runs. Each sweep reads them again.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use millstream_events::{Envelope, Event};
 use millstream_pipeline::{Pipelines, spec::Diagnostics};
@@ -8,6 +10,9 @@ use millstream_plan_run::{PlanRun, Ports};
 use millstream_runtime::{Ack, Handler};
 
 use crate::project::Project;
+
+/// A notification that Pub/Sub never got is made good for after this long at most.
+const SURVEY: Duration = Duration::from_secs(15 * 60);
 
 /// `plan-run` over the pipelines of a project, as they are at each sweep.
 pub(super) struct Planner {
@@ -18,7 +23,7 @@ pub(super) struct Planner {
 impl Planner {
     pub(super) fn new(project: Project, ports: Ports) -> Result<Self, Diagnostics> {
         let pipelines = load(&project)?;
-        Ok(Self { project, inner: PlanRun::new(pipelines, ports) })
+        Ok(Self { project, inner: PlanRun::new(pipelines, ports).surveying_every(SURVEY) })
     }
 
     /// Mistakes leave the earlier pipelines in force: what runs goes on.

@@ -10,18 +10,21 @@
 //! | `PATH`, `HOME`, `LANG`, `TMPDIR` | as the platform has them |
 //!
 //! Nothing else of the platform's environment is handed on, so no secret in it is. The job's own variables come on top and
-//! may replace the last four, never the `AIP_*` ones.
+//! may replace the last four, never the `AIP_*` ones. A variable that refers to a secret, `secret:NAME`, gets its value by way
+//! of the supervisor's environment: it is not written into the job's folder.
 
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs,
-    os::unix::fs::symlink,
+    os::unix::{ffi::OsStringExt, fs::symlink},
     path::{Path, PathBuf},
 };
 
 use millstream_events::work::{DataFormat, Program};
-use millstream_ports::{ObjectStore, PortError, PortResult, TrainingJob, optional};
+use millstream_ports::{
+    ObjectStore, PortError, PortResult, SecretName, SecretNameError, Secrets, TrainingJob, optional,
+};
 
 use super::{TrainerSettings, folder::JobFolder, state::ProgramFile};
 use crate::{copied::copy, objects::io_error};
@@ -60,6 +63,22 @@ pub(super) async fn rows(
     Ok(files)
 }
 
+/// The job's variables that refer to a secret, `secret:NAME`.
+fn references(training: &TrainingJob) -> impl Iterator<Item = (&String, Result<SecretName, SecretNameError>)> {
+    training.env.iter().filter_map(|(variable, value)| Some((variable, SecretName::of_reference(value)?)))
+}
+
+/// The values that the job's variables refer to, as they are now.
+pub(super) async fn secrets(secrets: &dyn Secrets, training: &TrainingJob) -> PortResult<Vec<(String, OsString)>> {
+    let mut values = Vec::new();
+    for (variable, name) in references(training) {
+        let name = name.map_err(|error| PortError::invalid(format!("{variable}: {error}")))?;
+        let secret = secrets.get(&name).await?;
+        values.push((variable.clone(), OsString::from_vec(secret.expose().to_vec())));
+    }
+    Ok(values)
+}
+
 /// What to run for a job whose rows are in `rows`.
 pub(super) fn program(
     settings: &TrainerSettings,
@@ -94,7 +113,9 @@ pub(super) fn program(
         Some(path) => env.insert("AIP_TRAINING_DATA_URI".to_owned(), text(path.as_os_str())?),
         None => env.remove("AIP_TRAINING_DATA_URI"),
     };
-    Ok(ProgramFile { argv, env, folder: settings.project_dir.clone(), wall_seconds: training.wall_seconds })
+    let secrets: Vec<String> = references(training).map(|(variable, _)| variable.clone()).collect();
+    env.retain(|variable, _| !secrets.contains(variable));
+    Ok(ProgramFile { argv, env, secrets, folder: settings.project_dir.clone(), wall_seconds: training.wall_seconds })
 }
 
 /// The file with the rows, or a folder of links to the files.

@@ -26,7 +26,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millstream_ports::{ObjectStore, PortError, PortResult, Trainer, TrainingJob, TrainingState};
+use millstream_ports::{ObjectStore, PortError, PortResult, Secrets, Trainer, TrainingJob, TrainingState};
 
 pub use self::supervisor::supervise;
 use self::{
@@ -65,6 +65,7 @@ pub struct ProcessTrainer {
 #[derive(Debug)]
 struct Shared {
     store: Arc<dyn ObjectStore>,
+    secrets: Arc<dyn Secrets>,
     settings: TrainerSettings,
     /// One lock a job, so that calls for one job come one after the other.
     jobs: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
@@ -73,13 +74,18 @@ struct Shared {
 }
 
 impl ProcessTrainer {
-    /// A trainer that reads its rows from `store` and keeps models there.
-    pub fn new(store: Arc<dyn ObjectStore>, mut settings: TrainerSettings) -> PortResult<Self> {
+    /// A trainer that reads its rows from `store`, keeps models there, and finds in `secrets` what jobs refer to.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        secrets: Arc<dyn Secrets>,
+        mut settings: TrainerSettings,
+    ) -> PortResult<Self> {
         for folder in [&mut settings.jobs_dir, &mut settings.project_dir] {
             let opened = fs::create_dir_all(&*folder).and_then(|()| folder.canonicalize());
             *folder = opened.map_err(|error| io_error(format!("opening {}", folder.display()), error))?;
         }
-        let shared = Shared { store, settings, jobs: Mutex::default(), starting: tokio::sync::Mutex::default() };
+        let shared =
+            Shared { store, secrets, settings, jobs: Mutex::default(), starting: tokio::sync::Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -139,6 +145,7 @@ impl ProcessTrainer {
         .await?;
         let Some(folder) = cleared else { return Ok(()) };
         let rows = environment::rows(&*self.shared.store, training, &folder).await?;
+        let secrets = environment::secrets(&*self.shared.secrets, training).await?;
         let this = self.clone();
         let (job, training) = (job.to_owned(), training.clone());
         let folder = blocking(move || {
@@ -153,7 +160,7 @@ impl ProcessTrainer {
         };
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).arg(folder.path());
-        command.env_clear().envs(environment::inherited());
+        command.env_clear().envs(environment::inherited()).envs(secrets);
         // The lock goes over as the standard input: it is never free in between, and free as soon as the supervisor is gone.
         command.stdin(Stdio::from(hold)).stdout(Stdio::null()).stderr(Stdio::from(folder.supervisor_log()?));
         // Tokio reaps the process when it ends, also after this handle is gone.

@@ -12,8 +12,11 @@ use serde::{Deserialize, Serialize};
 pub(super) struct ProgramFile {
     /// The program and its arguments.
     pub(super) argv: Vec<String>,
-    /// Its whole environment.
+    /// Its environment, but for the secrets.
     pub(super) env: BTreeMap<String, String>,
+    /// The variables whose values the supervisor has from the platform: secrets are not written down.
+    #[serde(default)]
+    pub(super) secrets: Vec<String>,
     /// The folder it runs in.
     pub(super) folder: PathBuf,
     /// Its wall limit.

@@ -142,10 +142,12 @@ fn spawn(program: &ProgramFile, output: io::PipeWriter) -> io::Result<Child> {
     let [name, arguments @ ..] = program.argv.as_slice() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
     };
+    let secrets = program.secrets.iter().filter_map(|variable| Some((variable, std::env::var_os(variable)?)));
     Command::new(name)
         .args(arguments)
         .env_clear()
         .envs(&program.env)
+        .envs(secrets)
         .current_dir(&program.folder)
         .process_group(0)
         .stdin(Stdio::null())

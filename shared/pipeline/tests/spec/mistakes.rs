@@ -321,7 +321,7 @@ fn a_training_has_a_recipe_or_a_command_and_its_files() {
 }
 
 #[test]
-fn an_environment_leaves_the_platform_its_names_and_holds_no_secret() {
+fn an_environment_leaves_the_platform_its_names_and_names_its_secrets() {
     told(
         "env: {SEED: 7}",
         "env: {«AIP_MODEL_DIR: x}",
@@ -332,11 +332,11 @@ fn an_environment_leaves_the_platform_its_names_and_holds_no_secret() {
     );
     told(
         "env: {SEED: 7}",
-        "env: {TOKEN: «secret:token}",
-        Code::Unsupported,
-        "this build has no secret store",
+        "env: {TOKEN: «secret:open.sesame}",
+        Code::InvalidValue,
+        "that is no secret's name",
+        "1 to 255 letters, digits, - and _, such as secret:crm-password",
         "",
-        "let the program read the secret from a file outside the project",
     );
 }
 

@@ -135,12 +135,17 @@ fn environment(spec: &TrainingSpec, to: &mut Decoder<'_>) -> BTreeMap<String, St
             to.mistake(key.span.clone(), Code::Conflict, format!("`{}` is for the platform to set", key.text))
                 .hint("the AIP_ variables are the contract between the platform and the program; use another name");
         }
-        if value.value.starts_with("secret:") {
-            to.mistake(value.span.clone(), Code::Unsupported, "this build has no secret store")
-                .hint("let the program read the secret from a file outside the project");
+        if value.value.strip_prefix("secret:").is_some_and(|name| !is_secret_name(name)) {
+            // The text is not repeated: it may be the secret itself, written where its name belongs.
+            to.mistake(value.span.clone(), Code::InvalidValue, "that is no secret's name")
+                .expected("1 to 255 letters, digits, - and _, such as secret:crm-password");
         }
     }
     spec.env.entries.iter().map(|(key, value)| (key.text.clone(), value.value.clone())).collect()
+}
+
+fn is_secret_name(name: &str) -> bool {
+    (1..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 fn canary_of(served: &Key, spec: &CanarySpec, to: &mut Decoder<'_>) -> Canary {
