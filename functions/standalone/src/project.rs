@@ -59,11 +59,13 @@ impl Project {
     }
 
     /// Where buckets are folders.
+    #[cfg(feature = "embedded")]
     pub(crate) fn buckets_folder(&self) -> PathBuf {
         self.settings.data_dir.join("buckets")
     }
 
     /// Where people drop files.
+    #[cfg(feature = "embedded")]
     pub(crate) fn landing_folder(&self) -> PathBuf {
         self.buckets_folder().join(&self.settings.buckets.landing)
     }

@@ -31,6 +31,7 @@ pub(crate) enum Ended {
 
 impl Ended {
     /// By whether everything is as it should be.
+    #[cfg(feature = "embedded")]
     pub(crate) fn by(is_well: bool) -> Self {
         if is_well { Self::Well } else { Self::NotAsItShould }
     }
