@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,9 @@ const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Where peers listen.
+const PORTS: std::ops::Range<u16> = 18_000..32_000;
 
 /// How much of a peer's log a failure shows, in bytes.
 const SHOWN: usize = 4_000;
@@ -95,10 +99,24 @@ impl Drop for Peer {
     }
 }
 
-/// A port of 127.0.0.1 that is free now.
+/// A port of 127.0.0.1 that is free now, and that no other call in this process gives.
+///
+/// Below the ports that the system gives to outgoing connections: one of those could be in use before the peer listens.
+///
+/// # Panics
+/// When none is free.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Test programs that run at the same time begin far from each other.
+    let first = std::process::id().wrapping_mul(97);
+    (0..PORTS.len())
+        .find_map(|_| {
+            let at = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) as usize % PORTS.len();
+            let port = PORTS.start + u16::try_from(at).unwrap();
+            TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+        })
+        .expect("a port of this machine is free")
 }
 
 /// A program of the Python peers that `make test` installs.
