@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
 
 use std::{
-    fs,
     net::SocketAddr,
     path::Path,
     process::{Child, Command, Stdio},
@@ -23,7 +22,7 @@ use millstream_peers::{
 use millstream_ports::{Clock, SystemClock};
 use millstream_runtime::cloudevent::to_structured;
 use millstream_tests::{
-    figures::{milliseconds, quantile, row},
+    figures::{memory, milliseconds, quantile, row},
     http::{Connection, request},
     program::millstream,
     up::{demo, wait_for},
@@ -69,13 +68,6 @@ impl Service {
         );
         service
     }
-
-    fn resident(&self) -> String {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kib.map_or_else(|| "not known on this system".to_owned(), |kib| format!("{} MiB at most", kib / 1024))
-    }
 }
 
 impl Drop for Service {
@@ -117,7 +109,7 @@ fn main() {
             &format!("{a_second:.0} a second, p50 {}, p99 {}", milliseconds(p50), milliseconds(p99)),
         );
     }
-    row("`serve plan-run`, memory under that", &service.resident());
+    row("`serve plan-run`, memory under that", &format!("{} at most", memory(service.process.id(), "VmHWM")));
 }
 
 fn load(address: SocketAddr, connections: usize, length: Duration, sent: &AtomicUsize) -> (Vec<Duration>, Duration) {

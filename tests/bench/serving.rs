@@ -6,13 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark may panic")]
 
 use std::{
-    fs,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use millstream_tests::{
-    figures::{milliseconds, quantile, row},
+    figures::{memory, milliseconds, quantile, row},
     http::{Connection, request},
     up::{Project, Up, demo_uploads},
 };
@@ -67,10 +66,7 @@ fn start(project: &Project) -> (Duration, Up<'_>) {
 }
 
 fn resident(up: &Up<'_>) -> String {
-    let status = fs::read_to_string(format!("/proc/{}/status", up.pid())).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map_or_else(|| "not known on this system".to_owned(), |kib| format!("{} MiB resident", kib / 1024))
+    format!("{} resident", memory(up.pid(), "VmRSS"))
 }
 
 /// What a load's requests took, and how long it all took.

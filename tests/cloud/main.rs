@@ -7,10 +7,10 @@
 mod deployment;
 mod single;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use deployment::{Deliveries, Deployment};
-use millstream_tests::up::{demo, demo_uploads};
+use millstream_tests::up::{copy_folder, demo, demo_uploads};
 
 /// The demo's runs.
 const RUNS: [&str; 2] = ["iris/latest", "products/latest"];
@@ -33,26 +33,14 @@ const TABLES: [(&str, &str); 10] = [
 /// (see shared/gcp/bigquery/README.md), so exports and what learns from them end there.
 fn pipelines() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    copy(&demo().join("pipelines"), folder.path());
-    folder
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-            continue;
-        }
-        let text = fs::read_to_string(&from).unwrap();
-        let kept = if from.extension().is_some_and(|ending| ending == "yaml") {
-            text.split("\nexports:").next().unwrap()
-        } else {
-            &text
-        };
-        fs::write(to, kept).unwrap();
+    copy_folder(&demo().join("pipelines"), folder.path());
+    for file in ["iris/iris.yaml", "products/products.yaml"] {
+        let file = folder.path().join(file);
+        let text = fs::read_to_string(&file).unwrap();
+        let (tables, _) = text.split_once("\nexports:").unwrap();
+        fs::write(file, tables).unwrap();
     }
+    folder
 }
 
 /// Row for row what the same uploads make on one machine.

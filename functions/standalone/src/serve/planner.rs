@@ -9,7 +9,7 @@ use millstream_pipeline::{Pipelines, spec::Diagnostics};
 use millstream_plan_run::{PlanRun, Ports};
 use millstream_runtime::{Ack, Handler};
 
-use crate::project::Project;
+use crate::{project::Project, wiring};
 
 /// A notification that Pub/Sub never got is made good for after this long at most.
 const SURVEY: Duration = Duration::from_secs(15 * 60);
@@ -24,23 +24,6 @@ impl Planner {
     pub(super) fn new(project: Project, ports: Ports) -> Result<Self, Diagnostics> {
         let pipelines = load(&project)?;
         Ok(Self { project, inner: PlanRun::new(pipelines, ports).surveying_every(SURVEY) })
-    }
-
-    /// Mistakes leave the earlier pipelines in force: what runs goes on.
-    async fn reload(&self) {
-        let project = self.project.clone();
-        match tokio::task::spawn_blocking(move || load(&project)).await {
-            Ok(Ok(pipelines)) if pipelines == *self.inner.pipelines() => {}
-            Ok(Ok(pipelines)) => {
-                tracing::info!(pipelines = pipelines.by_name.len(), "the pipelines changed and are in force");
-                self.inner.replace_pipelines(pipelines);
-            }
-            Ok(Err(mistakes)) => tracing::error!(
-                "the changed pipelines have {mistakes}; the earlier ones stay in force\n{}",
-                mistakes.render(100)
-            ),
-            Err(error) => tracing::error!(%error, "the pipelines could not be read again"),
-        }
     }
 }
 
@@ -61,7 +44,8 @@ impl Handler for Planner {
 
     async fn handle(&self, delivery: &Envelope) -> Ack {
         if matches!(delivery.event, Event::SweepDue(_)) {
-            self.reload().await;
+            let project = self.project.clone();
+            wiring::reload(&self.inner, move || load(&project)).await;
         }
         self.inner.handle(delivery).await
     }

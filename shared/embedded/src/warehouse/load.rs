@@ -1,20 +1,19 @@
 //! Parquet batches into their table.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use futures::TryStreamExt;
 use millstream_events::{
     names::ObjectPath,
     work::{LoadTable, WriteMode},
 };
 use millstream_ports::{JobState, PortError, PortResult, TableWrite};
-use tokio::io::AsyncWriteExt;
 
 use super::{
     DuckDbWarehouse, catalog,
     types::{self, identifier, literal},
     write::{self, Incoming},
 };
+use crate::copied;
 
 /// Where DuckDB says which file a row is from: a name that no user's column has.
 const FILE_COLUMN: &str = "_millstream_file";
@@ -97,7 +96,7 @@ impl Batches {
         }
         let copy = warehouse.scratch.join(format!("load-{}.parquet", blake3::hash(name.as_bytes()).to_hex()));
         self.copies.push(copy.clone());
-        spool(warehouse, &copy, batch).await?;
+        copied::copy(&*warehouse.store, batch, &copy).await?;
         Ok(copy)
     }
 
@@ -107,18 +106,6 @@ impl Batches {
             let _ = tokio::fs::remove_file(copy).await;
         }
     }
-}
-
-/// Copies a batch to a file, for a store that has none.
-async fn spool(warehouse: &DuckDbWarehouse, copy: &Path, batch: &ObjectPath) -> PortResult<()> {
-    let failed =
-        |error: std::io::Error| PortError::unavailable(format!("cannot keep a copy of {batch}")).caused_by(error);
-    let mut file = tokio::fs::File::create(copy).await.map_err(failed)?;
-    let mut read = warehouse.store.get(batch, None).await?;
-    while let Some(chunk) = read.body.try_next().await? {
-        file.write_all(&chunk).await.map_err(failed)?;
-    }
-    file.flush().await.map_err(failed)
 }
 
 /// The batches' rows in the columns' types; of a merge's rows with one key only the last of the last file.
