@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    compute::Cost,
     contract::Column,
     names::{ModelName, ObjectPath, TableName},
 };
@@ -77,6 +78,9 @@ pub struct ModelTrained {
     pub log: Option<ObjectPath>,
     /// How long it ran, in seconds.
     pub seconds: f64,
+    /// What that cost; absent where machines have no price, as at home.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// One gate expression and what it came to.

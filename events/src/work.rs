@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
+    compute::Compute,
     contract::{Column, Contract, FileFormat, FileOptions},
     fact::ModelTrained,
     names::{ModelName, ObjectPath, TableName},
@@ -173,6 +174,22 @@ pub enum Program {
     Tabular,
     /// A program of the user's: its name and first arguments, run without a shell in the project's folder.
     Command(Vec<String>),
+    /// A container of the user's.
+    Image {
+        /// The image, by digest.
+        image: String,
+        /// The program in it and its first arguments; the image's own where it is empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        command: Vec<String>,
+    },
+    /// A compiled Kubeflow pipeline.
+    KubeflowPipeline {
+        /// What the compiler wrote, as JSON.
+        spec: serde_json::Value,
+        /// Its parameters, besides those the platform sets.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        parameters: BTreeMap<String, serde_json::Value>,
+    },
 }
 
 /// The form in which a training program gets its rows (`AIP_DATA_FORMAT`). Vertex AI itself knows `csv` and `jsonl`.
@@ -211,8 +228,13 @@ pub struct TrainModel {
     pub env: BTreeMap<String, String>,
     /// The longest it may run, in seconds.
     pub wall_seconds: u64,
+    /// Where it runs and on what.
+    #[serde(default, skip_serializing_if = "Compute::is_default")]
+    pub compute: Compute,
     /// The folder its model goes to (`AIP_MODEL_DIR`).
     pub output: ObjectPath,
+    /// The folder of its checkpoints (`AIP_CHECKPOINT_DIR`), the same for every attempt.
+    pub checkpoints: ObjectPath,
 }
 
 /// How traffic moves to a new version.
@@ -224,6 +246,12 @@ pub struct Canary {
     pub bake_seconds: u64,
     /// The share of failed predictions (0.0 to 1.0) above which the version is rolled back.
     pub max_error_rate: f64,
+    /// The 95th percentile of its answers' time, in milliseconds, above which the version is rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_latency_ms: Option<f64>,
+    /// How far its mean score may be from that of the version beside it, before it is rolled back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_score_shift: Option<f64>,
 }
 
 /// Where and when a model is served.

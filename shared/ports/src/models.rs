@@ -119,6 +119,12 @@ pub struct ServingStats {
     pub requests: u64,
     /// Of which failed on the model's side.
     pub errors: u64,
+    /// The 95th percentile of the time to answer, in milliseconds; absent where nothing measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p95_ms: Option<f64>,
+    /// The mean of what it answered: a number as it is, a class by its probability. Absent where nothing measures it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_score: Option<f64>,
 }
 
 /// A prediction request failed.

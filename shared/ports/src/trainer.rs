@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt::Debug};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use millstream_events::{
+    StepRef,
+    compute::Compute,
     names::{ModelName, ObjectPath},
     work::{DataFormat, Program},
 };
@@ -13,13 +16,15 @@ use crate::error::PortResult;
 /// A training program to run under Vertex AI's contract (the `AIP_*` environment variables).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingJob {
+    /// The step it is for, for labels and messages.
+    pub step: StepRef,
     /// The model it makes, for labels and messages.
     pub model: ModelName,
     /// What runs.
     pub program: Program,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Environment variables besides the `AIP_*` ones.
+    /// Environment variables besides the `AIP_*` ones. A value `secret:NAME` stands for that secret's.
     pub env: BTreeMap<String, String>,
     /// The rows to learn from (`AIP_TRAINING_DATA_URI`).
     pub data: Vec<ObjectPath>,
@@ -27,6 +32,10 @@ pub struct TrainingJob {
     pub data_format: DataFormat,
     /// The folder the model goes to (`AIP_MODEL_DIR`).
     pub output: ObjectPath,
+    /// The folder of its checkpoints (`AIP_CHECKPOINT_DIR`), the same for every attempt.
+    pub checkpoints: ObjectPath,
+    /// Where it runs and on what.
+    pub compute: Compute,
     /// Ended when it runs longer than this many seconds.
     pub wall_seconds: u64,
 }
@@ -35,7 +44,10 @@ pub struct TrainingJob {
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainingState {
     /// It waits or runs.
-    Running,
+    Running {
+        /// When it began to run; absent while it waits for a machine, which costs nothing.
+        since: Option<DateTime<Utc>>,
+    },
     /// It ended well; its files are in `output`.
     Succeeded {
         /// How long it ran.
@@ -59,7 +71,8 @@ pub enum TrainingState {
 /// Runs training programs.
 #[async_trait]
 pub trait Trainer: Debug + Send + Sync {
-    /// Starts the job under this id, or reads the one that exists. The call that finds a job lost may answer
+    /// Starts the job under this id, or reads the one that exists. `Invalid` names the field that the back-end does not take,
+    /// before anything is started; `NotFound` where the rows are not there. The call that finds a job lost may answer
     /// [`TrainingState::Lost`] or start it again at once; the next call starts it in any case.
     async fn ensure(&self, job: &str, training: &TrainingJob) -> PortResult<TrainingState>;
 

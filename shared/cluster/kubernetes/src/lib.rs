@@ -1,0 +1,1 @@
+//! Training on Kubernetes: Kubeflow's TrainJob and PyTorchJob, and KubeRay's RayJob.

@@ -1,0 +1,1 @@
+//! Training as a run of a compiled Kubeflow pipeline.

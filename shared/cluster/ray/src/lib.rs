@@ -1,0 +1,1 @@
+//! Training on a Ray cluster that is there already, through its Jobs API.

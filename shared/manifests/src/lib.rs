@@ -1,0 +1,1 @@
+//! Kubernetes manifests mended before they are applied.
