@@ -66,7 +66,7 @@ serving:
   fraud-classifier:
     endpoint: fraud
     promote_when: ["auc_pr >= 0.75", "auc_pr >= champion.auc_pr - 0.002"]
-    canary: {steps: [10, 50, 100], bake: 10m, max_error_rate: 0.01}
+    canary: {steps: [10, 50, 100], bake: 10m, max_error_rate: 0.01, max_latency: 200ms, max_score_shift: 0.1}
 "#;
 
 const PATH: &str = "pipelines/fraud.yaml";

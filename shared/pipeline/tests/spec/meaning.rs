@@ -64,7 +64,14 @@ fn every_part_of_a_file_reaches_the_model() {
     let serving = classifier.serving.as_ref().unwrap();
     assert_eq!(serving.endpoint.as_str(), "fraud");
     assert_eq!(serving.promote_when, ["auc_pr >= 0.75", "auc_pr >= champion.auc_pr - 0.002"]);
-    assert_eq!(serving.canary, Some(Canary { steps: vec![10, 50, 100], bake_seconds: 600, max_error_rate: 0.01 }));
+    let canary = Canary {
+        steps: vec![10, 50, 100],
+        bake_seconds: 600,
+        max_error_rate: 0.01,
+        max_latency_ms: Some(200.0),
+        max_score_shift: Some(0.1),
+    };
+    assert_eq!(serving.canary, Some(canary));
 
     assert_eq!(trees.program, Program::Tabular);
     assert_eq!(trees.data_format, DataFormat::Parquet, "the recipe's default");

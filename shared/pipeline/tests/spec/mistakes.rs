@@ -363,6 +363,30 @@ fn canary_steps_ascend_to_a_hundred() {
 }
 
 #[test]
+fn a_canarys_limits_are_a_time_and_a_number_above_nothing() {
+    for (latency, problem) in [("200", "`200` is not a time"), ("fast", "`fast` is not a time"), ("0ms", "no answer takes `0ms`")] {
+        told(
+            "max_latency: 200ms",
+            &format!("max_latency: «{latency}"),
+            Code::InvalidValue,
+            problem,
+            "a time such as 200ms or 1s",
+            "",
+        );
+    }
+    for shift in ["0", "-0.1", "10%", "inf"] {
+        told(
+            "max_score_shift: 0.1",
+            &format!("max_score_shift: «{shift}"),
+            Code::InvalidValue,
+            &format!("`{shift}` is no shift of a score"),
+            "a number above 0",
+            "a classification's score is a probability, a regression's the value itself",
+        );
+    }
+}
+
+#[test]
 fn a_window_is_for_appended_files_and_not_for_longer_than_a_day() {
     told(
         "write: {mode: merge, key: [transaction_id], partition_by: day, cluster_by: [amount]}",
