@@ -1,0 +1,1 @@
+"""The recipe `gpt`: a character-level language model."""
