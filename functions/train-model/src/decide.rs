@@ -25,8 +25,9 @@ pub(crate) fn data_export(command: &Command<TrainModel>) -> Result<(String, Expo
 }
 
 /// The program's run on `data`.
-pub(crate) fn training_job(training: &TrainModel, data: Vec<ObjectPath>) -> TrainingJob {
+pub(crate) fn training_job(step: &StepRef, training: &TrainModel, data: Vec<ObjectPath>) -> TrainingJob {
     TrainingJob {
+        step: step.clone(),
         model: training.model.clone(),
         program: training.program.clone(),
         args: arguments(training),
@@ -34,6 +35,8 @@ pub(crate) fn training_job(training: &TrainModel, data: Vec<ObjectPath>) -> Trai
         data,
         data_format: training.data_format,
         output: training.output.clone(),
+        checkpoints: training.checkpoints.clone(),
+        compute: training.compute.clone(),
         wall_seconds: training.wall_seconds,
     }
 }

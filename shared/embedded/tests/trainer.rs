@@ -15,6 +15,8 @@ use millstream_embedded::{
     trainer::{ProcessTrainer, TrainerSettings, supervise},
 };
 use millstream_events::{
+    Fingerprint, StepRef,
+    compute::Compute,
     names::ObjectPath,
     work::{DataFormat, Program},
 };
@@ -123,7 +125,7 @@ fn end_processes_of(folder: &Path) {
 async fn end(trainer: &ProcessTrainer, job: &str, training: &TrainingJob) -> TrainingState {
     loop {
         let state = trainer.ensure(job, training).await.unwrap();
-        if state != TrainingState::Running {
+        if !state.is_running() {
             return state;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -132,6 +134,12 @@ async fn end(trainer: &ProcessTrainer, job: &str, training: &TrainingJob) -> Tra
 
 fn command(job: &str, program: &[&str]) -> TrainingJob {
     TrainingJob {
+        step: StepRef {
+            run: "fraud".parse().unwrap(),
+            step: "train/fraud".parse().unwrap(),
+            fingerprint: Fingerprint::of("train", [job.as_bytes()]),
+            attempt: 1,
+        },
         model: "fraud".parse().unwrap(),
         program: Program::Command(program.iter().map(ToString::to_string).collect()),
         args: Vec::new(),
@@ -139,6 +147,8 @@ fn command(job: &str, program: &[&str]) -> TrainingJob {
         data: Vec::new(),
         data_format: DataFormat::Csv,
         output: ObjectPath::new("models", format!("artifacts/{job}")).unwrap(),
+        checkpoints: ObjectPath::new("models", format!("artifacts/{job}-checkpoints")).unwrap(),
+        compute: Compute::default(),
         wall_seconds: 600,
     }
 }
@@ -333,7 +343,8 @@ async fn a_job_goes_on_without_the_platform_and_is_found_again() {
     machine.trainer.ensure("adopted", &training).await.unwrap();
     machine.says("adopted", "started").await;
     let restarted = machine.restarted();
-    assert_eq!(restarted.ensure("adopted", &training).await.unwrap(), TrainingState::Running);
+    let state = restarted.ensure("adopted", &training).await.unwrap();
+    assert!(matches!(state, TrainingState::Running { since: Some(_) }), "{state:?}");
     fs::write(machine.root.path().join("project/go"), "").unwrap();
     assert!(matches!(end(&restarted, "adopted", &training).await, TrainingState::Succeeded { .. }));
     assert_eq!(restarted.log("adopted", 1 << 16).await.unwrap(), "started\n");
@@ -355,7 +366,7 @@ async fn a_job_whose_supervisor_is_killed_is_started_again_alone_and_with_its_ch
     kill(supervisor_of(&machine, "lost"), Signal::SIGKILL).unwrap();
     // The ask that finds the lock free starts it again.
     while !machine.trainer.log("lost", 1 << 16).await.unwrap().contains("starts again") {
-        assert_eq!(machine.trainer.ensure("lost", &training).await.unwrap(), TrainingState::Running);
+        assert!(machine.trainer.ensure("lost", &training).await.unwrap().is_running());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     machine.says("lost", "kept").await;
@@ -386,7 +397,8 @@ async fn no_more_jobs_run_than_there_are_places_and_a_waiting_one_can_be_cancell
     let (first, second) = (shell("first", GATED), shell("second", GATED));
     machine.trainer.ensure("first", &first).await.unwrap();
     for job in ["second", "third"] {
-        assert_eq!(machine.trainer.ensure(job, &shell(job, GATED)).await.unwrap(), TrainingState::Running);
+        let state = machine.trainer.ensure(job, &shell(job, GATED)).await.unwrap();
+        assert_eq!(state, TrainingState::Running { since: None }, "a job that waits costs nothing");
         assert!(!machine.folder(job).join("job.json").exists(), "{job} waits");
     }
     machine.trainer.cancel("third").await.unwrap();

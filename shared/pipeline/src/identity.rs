@@ -106,7 +106,7 @@ pub(crate) fn export(export: &Export, to: &str, table: &Fingerprint) -> Fingerpr
     of("export/1", &(&export.table, to, table))
 }
 
-/// A training. Its wall limit is left out: a longer limit alone is no other model.
+/// A training. Its limits and its machines are left out: more time or another GPU alone is no other model.
 pub(crate) fn training(training: &Training, data: &Fingerprint) -> Fingerprint {
     of(
         "training/1",

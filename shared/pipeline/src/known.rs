@@ -51,7 +51,7 @@ impl<'a> Known<'a> {
                 Record::Done(fact) => drop(known.done.insert(&fact.step, &fact.fact)),
                 Record::Failed(fact) => drop(known.failed.insert(&fact.step, &fact.fact)),
                 Record::Deferred(fact) => drop(known.deferred.insert(&fact.step, &fact.fact)),
-                Record::Finished(_) => {}
+                Record::Finished(_) | Record::Moved(_) => {}
             }
         }
         known.uploads.sort_by_key(|object| (object.generation, &object.object));

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use millstream_events::{
     Fingerprint,
+    compute::Compute,
     contract::{Contract, FileOptions},
     names::{ModelName, PipelineName, TableName},
     work::{DataFormat, Program, Serving, TableLayout, WriteMode},
@@ -131,6 +132,8 @@ pub struct Training {
     pub code: Option<Fingerprint>,
     /// The longest it may run.
     pub wall: Duration,
+    /// Where it runs and on what.
+    pub compute: Compute,
     /// Where and when it is served.
     pub serving: Option<Serving>,
 }

@@ -295,8 +295,10 @@ impl<'a> Planner<'a> {
             &training.data,
             |data, occasion| identity::on_occasion(identity::training(training, data), occasion),
             |step| {
-                let output = ObjectPath::new(models, format!("{}/{}", training.model, step.job_id()))
-                    .map_err(|error| Reason::new(error.to_string()))?;
+                let folder = |name: String| {
+                    ObjectPath::new(models.clone(), format!("{}/{name}", training.model))
+                        .map_err(|error| Reason::new(error.to_string()))
+                };
                 Ok(Work::TrainModel(TrainModel {
                     model: training.model.clone(),
                     data: training.data.clone(),
@@ -306,7 +308,10 @@ impl<'a> Planner<'a> {
                     args: training.args.clone(),
                     env: training.env.clone(),
                     wall_seconds: training.wall.as_secs(),
-                    output,
+                    compute: training.compute.clone(),
+                    output: folder(step.job_id())?,
+                    // An attempt goes on from where the one before it was.
+                    checkpoints: folder(format!("{}-checkpoints", step.fingerprint))?,
                 }))
             },
         );

@@ -68,6 +68,14 @@ pub enum TrainingState {
     Lost,
 }
 
+impl TrainingState {
+    /// Whether it has not ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
+    }
+}
+
 /// Runs training programs.
 #[async_trait]
 pub trait Trainer: Debug + Send + Sync {

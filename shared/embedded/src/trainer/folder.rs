@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{DateTime, Utc};
 use millstream_ports::{PortError, PortResult};
 use nix::{
     sys::signal::{Signal, kill},
@@ -105,6 +106,12 @@ impl JobFolder {
 
     pub(super) fn exists(&self) -> bool {
         self.path.is_dir()
+    }
+
+    /// When what runs was started: its description is written just before.
+    pub(super) fn started(&self) -> Option<DateTime<Utc>> {
+        let written = fs::metadata(self.join(PROGRAM)).and_then(|file| file.modified());
+        written.ok().map(DateTime::from)
     }
 
     pub(super) fn create(&self) -> PortResult<()> {

@@ -26,6 +26,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use millstream_ports::{ObjectStore, PortError, PortResult, Secrets, Trainer, TrainingJob, TrainingState};
 
 pub use self::supervisor::supervise;
@@ -125,8 +126,14 @@ impl ProcessTrainer {
         lock.lock_owned().await
     }
 
-    /// Starts a job whose lock is `hold`, unless enough others run.
-    async fn start(&self, job: &str, training: &TrainingJob, folder: JobFolder, hold: File) -> PortResult<()> {
+    /// Starts a job whose lock is `hold`, unless enough others run; when it was started.
+    async fn start(
+        &self,
+        job: &str,
+        training: &TrainingJob,
+        folder: JobFolder,
+        hold: File,
+    ) -> PortResult<Option<DateTime<Utc>>> {
         let _one_at_a_time = self.shared.starting.lock().await;
         let this = self.clone();
         let cleared = blocking(move || {
@@ -143,7 +150,7 @@ impl ProcessTrainer {
             Ok(Some(folder))
         })
         .await?;
-        let Some(folder) = cleared else { return Ok(()) };
+        let Some(folder) = cleared else { return Ok(None) };
         let rows = environment::rows(&*self.shared.store, training, &folder).await?;
         let secrets = environment::secrets(&*self.shared.secrets, training).await?;
         let this = self.clone();
@@ -165,7 +172,8 @@ impl ProcessTrainer {
         command.stdin(Stdio::from(hold)).stdout(Stdio::null()).stderr(Stdio::from(folder.supervisor_log()?));
         // Tokio reaps the process when it ends, also after this handle is gone.
         let spawned = command.spawn().map(drop);
-        spawned.map_err(|error| io_error(format!("starting the supervisor {}", program.display()), error))
+        spawned.map_err(|error| io_error(format!("starting the supervisor {}", program.display()), error))?;
+        Ok(folder.started())
     }
 
     async fn finish(&self, training: &TrainingJob, folder: JobFolder, exit: Exit) -> PortResult<TrainingState> {
@@ -180,7 +188,8 @@ impl ProcessTrainer {
 enum Found {
     Closed(Ended),
     Ended(Exit),
-    Running,
+    /// Since then.
+    Running(Option<DateTime<Utc>>),
     /// Not started yet, or lost: the lock is ours.
     Free(File),
 }
@@ -191,7 +200,7 @@ fn look(folder: &JobFolder) -> PortResult<Found> {
     }
     folder.create()?;
     match folder.hold()? {
-        Hold::Taken => Ok(Found::Running),
+        Hold::Taken => Ok(Found::Running(folder.started())),
         Hold::Ours(lock) => match folder.exit()? {
             Some(exit) => Ok(Found::Ended(exit)),
             None if folder.is_cancelled() => Ok(Found::Ended(Exit::cancelled())),
@@ -209,10 +218,10 @@ impl Trainer for ProcessTrainer {
         match found {
             Found::Closed(ended) => Ok(ended.into()),
             Found::Ended(exit) => self.finish(training, folder, exit).await,
-            Found::Running => Ok(TrainingState::Running),
+            Found::Running(since) => Ok(TrainingState::Running { since }),
             Found::Free(hold) => {
-                self.start(job, training, folder, hold).await?;
-                Ok(TrainingState::Running)
+                let since = self.start(job, training, folder, hold).await?;
+                Ok(TrainingState::Running { since })
             }
         }
     }

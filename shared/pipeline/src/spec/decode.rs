@@ -281,10 +281,6 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
 /// Fields that people know from elsewhere, or from a later build, and why they are not here.
 const NOT_HERE: &[(&str, &str)] = &[
     ("extract", "this build reads uploads and messages; it extracts from no database"),
-    ("image", "this build trains programs on this machine: write `command: [program, argument]`"),
-    ("accelerator", "this build trains on this machine and gives a program all that it has"),
-    ("spot", "this build trains on this machine"),
-    ("cost_usd", "training on this machine is not billed: write `wall` only"),
 ];
 
 /// The fields of a record, while they are being read.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use millstream_events::{
+    compute::{DataAccess, GpuType, RunOn},
     contract::{ColumnType, FileFormat, MaxBad, OnNewColumn},
     names::{ModelName, PipelineName, TableName},
     work::DataFormat,
@@ -13,7 +14,10 @@ use schemars::JsonSchema;
 
 use super::{
     decode::{At, Decode, Decoder, Given, List, Named, record},
-    scalars::{ApiVersion, Cron, Delimiter, GateText, Mode, Percent, Recipe, RunsLocally, Share, Topic},
+    scalars::{
+        AccountName, ApiVersion, Count, Cron, Delimiter, GateText, ImageRef, Latency, MachineType, MemorySize, Mode,
+        Percent, Recipe, ResourceName, Retries, ScoreShift, Share, Topic, Usd,
+    },
     yaml::{Node, Value},
 };
 use crate::pattern::UploadPattern;
@@ -262,9 +266,16 @@ record! {
         /// A built-in recipe; `tabular` is gradient-boosted trees.
         #[schemars(with = "Option<At<Recipe>>")]
         "recipe" => recipe: Given<At<Recipe>>,
-        /// A program and its first arguments, run without a shell in the project's folder.
+        /// A program and its first arguments, run without a shell: in the project's folder, or in the `image` where there is
+        /// one.
         #[schemars(with = "Option<List<At<String>>>")]
         "command" => command: Given<List<At<String>>>,
+        /// A container image by digest, `HOST/NAME@sha256:..`; it runs its own program where there is no `command`.
+        #[schemars(with = "Option<At<ImageRef>>")]
+        "image" => image: Given<At<ImageRef>>,
+        /// A compiled Kubeflow pipeline of the project, for `run_on: kubeflow-pipeline`; `args` are its parameters.
+        #[schemars(with = "Option<At<String>>")]
+        "pipeline" => pipeline: Given<At<String>>,
         /// More arguments: a list, or a map in which `trees: 200` is `--trees 200`, `quiet: true` is `--quiet`, and `false`
         /// leaves the option out.
         "args" => args: Option<Args>,
@@ -273,9 +284,36 @@ record! {
         "env" => env: Named<At<String>>,
         /// The form in which the program gets its rows: by default `csv`, for the recipe `parquet`.
         "data_format" => data_format: Option<At<DataFormat>>,
-        /// Where it is trained.
-        #[expect(dead_code, reason = "only its being readable matters")]
-        "run_on" => run_on: Option<At<RunsLocally>>,
+        /// Where it is trained; by default `local`.
+        "run_on" => run_on: Option<At<RunOn>>,
+        /// Machines; the first is the chief. 1 when left out.
+        "nodes" => nodes: Option<At<Count>>,
+        /// Processes on each machine; 1 when left out.
+        "processes_per_node" => processes_per_node: Option<At<Count>>,
+        /// A Google machine type, such as `g2-standard-4`; by default the smallest that has what is asked for.
+        "machine" => machine: Option<At<MachineType>>,
+        /// vCPUs of each machine; 1 when left out.
+        "cpu" => cpu: Option<At<Count>>,
+        /// Memory of each machine; `2Gi` when left out.
+        "memory" => memory: Option<At<MemorySize>>,
+        /// GPUs of each machine.
+        "accelerator" => accelerator: Option<AcceleratorSpec>,
+        /// Whether cheaper machines will do that are taken back at any moment.
+        "spot" => spot: Option<At<bool>>,
+        /// Whether to wait until all machines are there at once (flex-start).
+        "flex_start" => flex_start: Option<At<bool>>,
+        /// The Kueue queue that admits it.
+        "queue" => queue: Option<At<ResourceName>>,
+        /// The account it runs as: of Kubernetes there, an email address on Vertex AI.
+        "service_account" => service_account: Option<At<AccountName>>,
+        /// How its containers reach objects: as folders `/gcs/BUCKET` (`mount`, the default), or the rows copied first.
+        "data_access" => data_access: Option<At<DataAccess>>,
+        /// The size of `/dev/shm`, such as `8Gi`.
+        "shared_memory" => shared_memory: Option<At<MemorySize>>,
+        /// Whether the program goes on from what it finds in `AIP_CHECKPOINT_DIR`.
+        "checkpoints" => checkpoints: Option<At<bool>>,
+        /// How often the back-end starts it again by itself when it fails; 0 when left out.
+        "retries" => retries: Option<At<Retries>>,
         /// What ends it.
         "limits" => limits: Option<LimitsSpec>,
     }
@@ -323,6 +361,22 @@ record! {
     LimitsSpec ("set of limits") {
         /// The longest it may run; by default `1h`.
         "wall" => wall: Option<At<Duration>>,
+        /// How long it is expected to run, for the estimate of its cost; by default the wall limit.
+        "expected" => expected: Option<At<Duration>>,
+        /// What it may cost in US dollars: not started when the estimate is above, ended when what it ran costs more.
+        "cost_usd" => cost_usd: Option<At<Usd>>,
+        /// The most `nodes` there may be.
+        "nodes" => nodes: Option<At<Count>>,
+    }
+}
+
+record! {
+    /// GPUs of each machine.
+    AcceleratorSpec ("accelerator") {
+        /// The kind, by GKE's name.
+        "type" => gpu: At<GpuType>,
+        /// How many; 1 when left out.
+        "count" => count: Option<At<Count>>,
     }
 }
 
@@ -348,5 +402,9 @@ record! {
         "bake" => bake: Option<At<Duration>>,
         /// The share of failed predictions above which the version is rolled back; by default 0.05.
         "max_error_rate" => max_error_rate: Option<At<Share>>,
+        /// The 95th percentile of its answers' time above which the version is rolled back.
+        "max_latency" => max_latency: Option<At<Latency>>,
+        /// How far its mean score may be from that of the version beside it; further off, it is rolled back.
+        "max_score_shift" => max_score_shift: Option<At<ScoreShift>>,
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use millstream_events::work::{Program, WriteMode};
+use millstream_events::{
+    compute::RunOn,
+    work::{Program, WriteMode},
+};
 use serde::Serialize;
 
 use crate::model::Pipeline;
@@ -81,11 +84,15 @@ pub fn graph(pipeline: &Pipeline) -> Graph {
         let program = match &training.program {
             Program::Tabular => "recipe tabular".to_owned(),
             Program::Command(command) => command.join(" "),
+            Program::Image { image, .. } => image.split('@').next().unwrap_or(image).to_owned(),
+            Program::KubeflowPipeline { .. } => "a Kubeflow pipeline".to_owned(),
         };
-        let does = match &training.target {
-            Some(target) => format!("{program}, predicts {target}"),
-            None => program,
+        let predicts = training.target.as_ref().map(|target| format!(", predicts {target}")).unwrap_or_default();
+        let place = match training.compute.run_on {
+            RunOn::Local => String::new(),
+            elsewhere => format!(", on {elsewhere}"),
         };
+        let does = format!("{program}{predicts}{place}");
         let id = format!("training/{}", training.model);
         graph.add(id.clone(), NodeKind::Training, does, &[training.data.to_string()]);
         if let Some(serving) = &training.serving {

@@ -1,5 +1,7 @@
 //! The values that are written as one text, how each is read, and how its schema describes it.
 
+mod compute;
+
 use std::{str::FromStr, time::Duration};
 
 use croner::parser::{CronParser, Seconds, Year};
@@ -12,8 +14,10 @@ use schemars::{Schema, json_schema};
 
 use super::{
     decode::{Flaw, Scalar},
-    diagnostic::Code,
     nearest::nearest,
+};
+pub(crate) use self::compute::{
+    AccountName, Count, ImageRef, MachineType, MemorySize, ResourceName, Retries, Usd,
 };
 use crate::{gate::Gate, pattern::UploadPattern};
 
@@ -229,6 +233,46 @@ impl Scalar for Share {
     }
 }
 
+/// The longest that an answer may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latency(pub(crate) Duration);
+
+impl Scalar for Latency {
+    const EXPECTED: &'static str = "a time such as 200ms or 1s";
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        match humantime::parse_duration(text) {
+            Ok(duration) if !duration.is_zero() => Ok(Self(duration)),
+            Ok(_) => Err(Flaw::invalid(format!("no answer takes `{text}`"), Self::EXPECTED)),
+            Err(_) => Err(Flaw::invalid(format!("`{text}` is not a time"), Self::EXPECTED)),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "examples": ["200ms", "1s"]})
+    }
+}
+
+/// How far a mean score may move, in the score's own unit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScoreShift(pub(crate) f64);
+
+impl Scalar for ScoreShift {
+    const EXPECTED: &'static str = "a number above 0";
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        let number = text.parse::<f64>().ok().filter(|shift| shift.is_finite() && *shift > 0.0);
+        number.map(Self).ok_or_else(|| Flaw {
+            hint: Some("a classification's score is a probability, a regression's the value itself".into()),
+            ..Flaw::invalid(format!("`{text}` is no shift of a score"), Self::EXPECTED)
+        })
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "number", "exclusiveMinimum": 0})
+    }
+}
+
 /// A percentage of traffic, 1 to 100.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Percent(pub(crate) u8);
@@ -335,29 +379,5 @@ choices! {
     }
     DataFormat: "a data format" {
         "csv" => DataFormat::Csv, "jsonl" => DataFormat::Jsonl, "parquet" => DataFormat::Parquet,
-    }
-}
-
-/// Where a model is trained.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RunsLocally;
-
-impl Scalar for RunsLocally {
-    const EXPECTED: &'static str = "where to train";
-
-    fn read(text: &str) -> Result<Self, Flaw> {
-        match text {
-            "local" => Ok(Self),
-            "kubeflow" | "ray" | "vertex" => Err(Flaw {
-                expected: Some("`local`".into()),
-                hint: Some("this build trains locally: write `run_on: local`, or leave it out".into()),
-                ..Flaw::new(Code::Unsupported, format!("this build cannot train on {text}"))
-            }),
-            _ => Err(Flaw::unknown(text, ["local"])),
-        }
-    }
-
-    fn schema() -> Schema {
-        json_schema!({"type": "string", "enum": ["local"]})
     }
 }

@@ -37,12 +37,13 @@ fn an_unknown_field_is_told_with_the_nearest_right_one() {
 #[test]
 fn a_field_of_another_build_is_told_as_such() {
     told(
-        "limits: {wall: 4h}",
-        "limits: {wall: 4h, «cost_usd: 20}",
+        "    message: refunds\n",
+        "    message: refunds\n    «extract: {from: postgres}\n",
         Code::Unsupported,
-        "a set of limits has no field `cost_usd`",
-        "one of `wall`",
-        "training on this machine is not billed: write `wall` only",
+        "a source has no field `extract`",
+        "one of `upload`, `message`, `description`, `columns`, `expect`, `on_new_column`, `max_bad`, `file`, `table`, \
+         `write`, `partition_by` and `cluster_by`",
+        "this build reads uploads and messages; it extracts from no database",
     );
 }
 
@@ -101,7 +102,7 @@ fn a_value_of_the_wrong_kind_is_told_with_what_belongs_there() {
         "limits: «4h",
         Code::WrongType,
         "`4h` does not fit here",
-        "a set of limits: a map of `wall`",
+        "a set of limits: a map of `wall`, `expected`, `cost_usd` and `nodes`",
         "",
     );
 }
@@ -126,11 +127,11 @@ fn an_unknown_choice_is_told_with_the_choices_and_the_nearest() {
     );
     told(
         "run_on: local",
-        "run_on: «kubeflow",
-        Code::Unsupported,
-        "this build cannot train on kubeflow",
-        "`local`",
-        "this build trains locally: write `run_on: local`, or leave it out",
+        "run_on: «kubflow",
+        Code::UnknownValue,
+        "`kubflow` is not one of the choices",
+        "one of `local`, `kubeflow`, `kubeflow-v1`, `kubeflow-pipeline`, `ray`, `ray-cluster` and `vertex`",
+        "did you mean `kubeflow`?",
     );
 }
 
@@ -298,8 +299,8 @@ fn a_training_has_a_recipe_or_a_command_and_its_files() {
         "  fraud-trees: {data: source.transactions,",
         "  «fraud-trees: {command: [x], data: source.transactions,",
         Code::Conflict,
-        "a training has a `recipe` or a `command`, not both",
-        "",
+        "a training has a `recipe` or a program of its own, not both",
+        "`recipe`, or `command`, or `image` with or without `command`",
         "",
     );
     told(

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use millstream_events::{
+    compute::Compute,
     Command, StepFact,
     contract::{Column, ColumnType, Contract},
     fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated},
@@ -72,6 +73,7 @@ pub(crate) fn pipeline() -> Pipeline {
             env: BTreeMap::new(),
             code: None,
             wall: Duration::from_secs(60),
+            compute: Compute::default(),
             serving: Some(Serving { endpoint: "demand".parse().unwrap(), promote_when: vec![], canary: None }),
         }],
     }
@@ -125,6 +127,7 @@ pub(crate) fn outcome(command: &Command, version: u64) -> Outcome {
             metrics: BTreeMap::new(),
             log: None,
             seconds: 1.0,
+            cost: None,
         }),
         Work::PromoteModel(work) => Outcome::ModelPromoted(ModelJudged {
             model: work.trained.model.clone(),

@@ -143,7 +143,7 @@ impl MemoryTrainer {
         job.asks += 1;
         let step = job.step(self.running_answers, now, wall);
         if let Step::Answer(state) = &step
-            && *state != TrainingState::Running
+            && !state.is_running()
         {
             job.ended = Some(state.clone());
         }
@@ -159,7 +159,7 @@ impl Job {
         }
         let ran = (now - self.started).as_seconds_f64();
         if self.asks <= running_answers {
-            return Step::Answer(TrainingState::Running);
+            return Step::Answer(TrainingState::Running { since: Some(self.started) });
         }
         match self.end.clone() {
             TrainingEnd::Succeeds(files) => Step::WriteFiles(files, ran),
@@ -171,7 +171,7 @@ impl Job {
             TrainingEnd::Hangs if now - self.started > wall => {
                 Step::Answer(self.failed(&format!("it ran longer than its wall limit of {} s", wall.num_seconds())))
             }
-            TrainingEnd::Hangs => Step::Answer(TrainingState::Running),
+            TrainingEnd::Hangs => Step::Answer(TrainingState::Running { since: Some(self.started) }),
         }
     }
 

@@ -4,6 +4,8 @@ mod sources;
 mod sql;
 mod tables;
 mod training;
+mod compute;
+mod kubeflow_pipeline;
 
 use std::ops::Range;
 

@@ -4,17 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use millstream_events::{
     Fingerprint,
+    compute::{Compute, RunOn},
     names::ModelName,
     work::{Canary, DataFormat, Program, Serving},
 };
 
-use super::Placed;
+use super::{Placed, compute, kubeflow_pipeline};
 use crate::{
     model::Training,
     spec::{
         decode::{At, Decoder, Given},
         diagnostic::Code,
         file::{Args, CanarySpec, ServingSpec, TrainingSpec},
+        scalars::ImageRef,
         nearest::did_you_mean,
         project::{Project, beside},
         yaml::Key,
@@ -33,14 +35,18 @@ pub(super) fn resolve(
     to: &mut Decoder<'_>,
 ) -> Option<Placed<Training>> {
     let model = At::<ModelName>::read(&key.text, &key.span, to);
-    let program = program(key, spec, project, to);
+    let compute = compute::resolve(spec, to);
+    let program = program(key, spec, &compute, project, to);
     let env = environment(spec, to);
     let serving = serving.map(|(served, serving)| Serving {
         endpoint: serving.endpoint.value.clone(),
         promote_when: serving.promote_when.items.iter().map(|gate| gate.value.0.clone()).collect(),
         canary: serving.canary.as_ref().map(|canary| canary_of(served, canary, to)),
     });
-    let (program, args) = (program?, spec.args.as_ref().map(Args::argv).unwrap_or_default());
+    let program = program?;
+    // A pipeline has its arguments as parameters.
+    let args = spec.args.as_ref().filter(|_| !matches!(program, Program::KubeflowPipeline { .. }));
+    let args = args.map(Args::argv).unwrap_or_default();
     let default_format = if program == Program::Tabular { DataFormat::Parquet } else { DataFormat::Csv };
     let wall = spec.limits.as_ref().and_then(|limits| limits.wall.as_ref());
     Some(Placed {
@@ -52,6 +58,7 @@ pub(super) fn resolve(
             code: code(&program, &args, project),
             program,
             args,
+            compute,
             env,
             wall: wall.map_or(DEFAULT_WALL, |at| at.value),
             serving,
@@ -61,19 +68,43 @@ pub(super) fn resolve(
     })
 }
 
-fn program(key: &Key, spec: &TrainingSpec, project: &Project<'_>, to: &mut Decoder<'_>) -> Option<Program> {
-    match (&spec.recipe, &spec.command) {
-        (Given::Read(_), Given::Absent) => {
+fn program(
+    key: &Key,
+    spec: &TrainingSpec,
+    compute: &Compute,
+    project: &Project<'_>,
+    to: &mut Decoder<'_>,
+) -> Option<Program> {
+    let run_on = compute.run_on;
+    if let Given::Read(path) = &spec.pipeline {
+        return kubeflow_pipeline::program(key, path, spec, run_on, project, to);
+    }
+    match (&spec.recipe, &spec.image, &spec.command) {
+        (Given::Read(_), Given::Absent, Given::Absent) => {
             if spec.target.is_none() {
                 let message = format!("the recipe of `{}` needs a `target`", key.text);
                 to.mistake(key.span.clone(), Code::MissingField, message).expected("the column to predict");
             }
             Some(Program::Tabular)
         }
-        (Given::Absent, Given::Read(command)) => {
+        (Given::Absent, Given::Read(image), command) => {
+            let command = match command {
+                Given::Read(command) => command.items.iter().map(|at| at.value.clone()).collect(),
+                Given::Absent => Vec::new(),
+                Given::Broken => return None,
+            };
+            runs_images(run_on, &command, image, to).then(|| Program::Image { image: image.value.0.clone(), command })
+        }
+        (Given::Absent, Given::Absent, Given::Read(command)) => {
             if command.items.is_empty() && !command.incomplete {
                 to.mistake(key.span.clone(), Code::MissingField, format!("the command of `{}` is empty", key.text))
                     .expected("a program and its arguments, such as [python3, train.py]");
+                return None;
+            }
+            if !matches!(run_on, RunOn::Local | RunOn::RayCluster) {
+                let place = command.items.first().map_or_else(|| key.span.clone(), |at| at.span.clone());
+                to.mistake(place, Code::MissingField, format!("`run_on: {run_on}` needs the `image` that the command is in"))
+                    .expected("image: HOST/NAME@sha256:.., with the project's programs in it");
                 return None;
             }
             for script in command.items.iter().filter(|at| is_script(&at.value)) {
@@ -81,16 +112,43 @@ fn program(key: &Key, spec: &TrainingSpec, project: &Project<'_>, to: &mut Decod
             }
             Some(Program::Command(command.items.iter().map(|at| at.value.clone()).collect()))
         }
-        (Given::Absent, Given::Absent) => {
+        (Given::Absent, Given::Absent, Given::Absent) => {
             to.mistake(key.span.clone(), Code::MissingField, format!("the training `{}` needs a program", key.text))
-                .expected("`recipe: tabular`, or `command: [python3, train.py]`");
+                .expected("`recipe: tabular`, `command: [python3, train.py]` or `image: HOST/NAME@sha256:..`");
             None
         }
-        (Given::Absent | Given::Broken, Given::Absent | Given::Broken) => None,
+        (
+            Given::Absent | Given::Broken,
+            Given::Absent | Given::Broken,
+            Given::Absent | Given::Broken,
+        ) => None,
         _ => {
-            to.mistake(key.span.clone(), Code::Conflict, "a training has a `recipe` or a `command`, not both");
+            to.mistake(key.span.clone(), Code::Conflict, "a training has a `recipe` or a program of its own, not both")
+                .expected("`recipe`, or `command`, or `image` with or without `command`");
             None
         }
+    }
+}
+
+/// Whether the back-end starts containers, or the image comes with a command that runs without one.
+fn runs_images(run_on: RunOn, command: &[String], image: &At<ImageRef>, to: &mut Decoder<'_>) -> bool {
+    match run_on {
+        RunOn::Local if command.is_empty() => {
+            to.mistake(image.span.clone(), Code::Conflict, "`run_on: local` runs programs, not containers")
+                .hint("add the `command` that the image runs, or choose another `run_on`");
+            false
+        }
+        RunOn::RayCluster => {
+            to.mistake(image.span.clone(), Code::Conflict, "a Ray cluster that is there already has its own image")
+                .hint("give the `command` alone, or `run_on: ray` for a cluster made of this image");
+            false
+        }
+        RunOn::KubeflowPipeline => {
+            to.mistake(image.span.clone(), Code::Conflict, "`run_on: kubeflow-pipeline` runs a compiled `pipeline`")
+                .hint("the images of its steps stand in the pipeline itself");
+            false
+        }
+        _ => true,
     }
 }
 
@@ -165,5 +223,7 @@ fn canary_of(served: &Key, spec: &CanarySpec, to: &mut Decoder<'_>) -> Canary {
         steps,
         bake_seconds: spec.bake.as_ref().map_or(DEFAULT_BAKE, |at| at.value).as_secs(),
         max_error_rate: spec.max_error_rate.as_ref().map_or(DEFAULT_MAX_ERROR_RATE, |at| at.value.0),
+        max_latency_ms: spec.max_latency.as_ref().map(|at| at.value.0.as_secs_f64() * 1_000.0),
+        max_score_shift: spec.max_score_shift.as_ref().map(|at| at.value.0),
     }
 }
