@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .checkpoints import Checkpoints
 from .errors import ContractError
 from .topology import Topology, torchrun_arguments
 
@@ -122,6 +123,22 @@ def seed_step(seed: int, step: int) -> torch.Generator:
     mixed = (seed * 1_000_003 + step * 7_919 + 17) % (1 << 63)
     torch.manual_seed(mixed)
     return torch.Generator().manual_seed(mixed ^ 0x5DEECE66D)
+
+
+def restored(checkpoints: Checkpoints, processes: Processes, identity: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """The steps done and the state of the newest checkpoint, as the first process finds it; 0 and nothing without one.
+
+    `identity` is what the training is of. Raises `ContractError` where the checkpoint is of something else.
+    """
+    found = processes.from_first(checkpoints.newest() if processes.first else None)
+    if found is None:
+        return 0, {}
+    step, content = found
+    state = unpacked(content)
+    for name, value in identity.items():
+        if state.get("identity", {}).get(name) != value:
+            raise ContractError(f"AIP_CHECKPOINT_DIR holds a training with another {name}: give this one a folder of its own")
+    return step, state
 
 
 def packed(state: Mapping[str, Any]) -> bytes:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
-import time
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +12,11 @@ from typing import Sequence
 
 import torch
 import torch.nn.functional as F
-from contract import EXIT_CODE, Checkpoints, ContractError, Environment, Preemption, Progress, Topology
-from contract import local_path, read_rows, write_metrics
+from contract import Checkpoints, ContractError, Environment, Preemption, Progress, local_path, read_rows, write_metrics
+from contract.clock import Clock
 from contract.export import export_onnx
-from contract.parallel import Processes, become_torchrun, packed, seed_step, unpacked
+from contract.parallel import Processes, packed, restored, seed_step
+from contract.program import run
 from torch import Tensor, nn
 
 from .arguments import parsed
@@ -30,21 +29,7 @@ LOWEST_RATE = 0.1
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the recipe; the exit code."""
-    options = parsed(arguments)
-    try:
-        if options.device != "cpu":
-            become_torchrun("gpt.train", arguments)
-        preemption = Preemption()
-        environment = Environment.from_variables(os.environ)
-        processes = Processes(options.device, Topology.from_variables(os.environ))
-        try:
-            finished = train(options, environment, processes, preemption)
-        finally:
-            processes.leave()
-    except ContractError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0 if finished else EXIT_CODE
+    return run("gpt.train", arguments, parsed(arguments), train)
 
 
 def train(options: Namespace, environment: Environment, processes: Processes, preemption: Preemption) -> bool:
@@ -63,7 +48,11 @@ def train(options: Namespace, environment: Environment, processes: Processes, pr
     model = Gpt(config).to(processes.device)
     optimizer = optimizer_of(model, options, processes.device)
     checkpoints = Checkpoints(environment.checkpoint_dir)
-    start = resumed(checkpoints, config, text.vocabulary, model, optimizer, processes)
+    identity = {"shape": asdict(config), "vocabulary": text.vocabulary}
+    start, state = restored(checkpoints, processes, identity)
+    if state:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
     parameters = sum(parameter.numel() for parameter in model.parameters())
     progress.say(
         f"{len(text.training)} characters to learn from, {len(text.validation)} to validate on, "
@@ -74,12 +63,12 @@ def train(options: Namespace, environment: Environment, processes: Processes, pr
 
     def save(step: int) -> None:
         if processes.first and environment.checkpoint_dir is not None:
-            state = {"config": asdict(config), "vocabulary": text.vocabulary, "step": step}
-            checkpoints.save(step, packed(state | {"model": model.state_dict(), "optimizer": optimizer.state_dict()}))
+            state = {"identity": identity, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            checkpoints.save(step, packed(state))
 
     trained = processes.wrapped(model, options.compile)
     share = processes.share(options.batch_size, "--batch-size")
-    clock = Clock(processes)
+    clock = Clock(processes.wait)
     step = start
     while step < options.steps:
         if processes.must_stop(preemption.asked, step):
@@ -102,7 +91,7 @@ def train(options: Namespace, environment: Environment, processes: Processes, pr
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         step += 1
-        clock.steps(1)
+        clock.step()
         if step % options.log_every == 0 or step == options.steps:
             mean = processes.mean(loss).item()
             if not math.isfinite(mean):
@@ -163,27 +152,6 @@ def optimizer_of(model: Gpt, options: Namespace, device: torch.device) -> torch.
     )
 
 
-def resumed(
-    checkpoints: Checkpoints,
-    config: Config,
-    vocabulary: str,
-    model: Gpt,
-    optimizer: torch.optim.Optimizer,
-    processes: Processes,
-) -> int:
-    """Takes over the newest checkpoint, as the first process finds it; the steps already done."""
-    found = processes.from_first(checkpoints.newest() if processes.first else None)
-    if found is None:
-        return 0
-    step, content = found
-    state = unpacked(content)
-    if state["config"] != asdict(config) or state["vocabulary"] != vocabulary:
-        raise ContractError("AIP_CHECKPOINT_DIR holds a training of another shape or text: give this one a folder of its own")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return step
-
-
 def learning_rate(options: Namespace, step: int) -> float:
     """Rises in a line for the warm-up, then falls by a cosine to `LOWEST_RATE` of the highest."""
     if step < options.warmup_steps:
@@ -225,41 +193,6 @@ def write_model(folder: Path, model: Gpt, vocabulary: str, options: Namespace, p
     example = torch.zeros((2, max(model.config.block_size - 1, 1)), dtype=torch.long)
     free = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("time", min=1, max=model.config.block_size)}
     export_onnx(model, folder / "model.onnx", "ids", example, free, "logits")
-
-
-class Clock:
-    """How fast the steps are, without the first (it compiles), evaluations and checkpoints."""
-
-    def __init__(self, processes: Processes) -> None:
-        self._processes = processes
-        self._steps = 0
-        self._seconds = 0.0
-        self._since: float | None = None
-
-    def steps(self, count: int) -> None:
-        """To be called after a step."""
-        if self._since is None:
-            self.go_on()
-        else:
-            self._steps += count
-
-    def pause(self) -> None:
-        """Before something that is no step."""
-        if self._since is not None:
-            self._processes.wait()
-            self._seconds += time.perf_counter() - self._since
-            self._since = None
-
-    def go_on(self) -> None:
-        """After it."""
-        self._processes.wait()
-        self._since = time.perf_counter()
-
-    def steps_per_second(self) -> float:
-        """Zero before the second step."""
-        self.pause()
-        self.go_on()
-        return self._steps / self._seconds if self._steps else 0.0
 
 
 if __name__ == "__main__":

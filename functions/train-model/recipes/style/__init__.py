@@ -1,0 +1,1 @@
+"""The recipe `style`: fast neural style transfer."""
