@@ -1,7 +1,7 @@
 //! A training command turned into the jobs it asks for: pure.
 
 use millstream_events::{
-    Command,
+    Command, StepRef,
     names::ObjectPath,
     work::{DataFormat, Program, TrainModel},
 };
@@ -54,7 +54,7 @@ fn arguments(training: &TrainModel) -> Vec<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use millstream_events::{Fingerprint, StepRef};
+    use millstream_events::{Fingerprint, compute::Compute};
 
     use super::*;
 
@@ -68,22 +68,33 @@ mod tests {
             args: vec!["--trees".into(), "50".into()],
             env: BTreeMap::from([("SEED".into(), "1".into())]),
             wall_seconds: 60,
+            compute: Compute { nodes: 2, ..Compute::default() },
             output: "gs://models/iris/abc".parse().unwrap(),
+            checkpoints: "gs://models/iris/abc-checkpoints".parse().unwrap(),
+        }
+    }
+
+    fn step(attempt: u32) -> StepRef {
+        StepRef {
+            run: "iris".parse().unwrap(),
+            step: "train/iris".parse().unwrap(),
+            fingerprint: Fingerprint::of("step", []),
+            attempt,
         }
     }
 
     #[test]
     fn the_recipe_is_told_its_target_before_the_users_arguments() {
-        let job = training_job(&training(Program::Tabular), Vec::new());
+        let job = training_job(&step(1), &training(Program::Tabular), Vec::new());
         assert_eq!(job.args, ["--target", "species", "--trees", "50"]);
     }
 
     #[test]
     fn a_program_of_the_users_gets_only_the_users_arguments() {
         let program = Program::Command(vec!["python3".into(), "train.py".into()]);
-        let job = training_job(&training(program.clone()), Vec::new());
+        let job = training_job(&step(1), &training(program.clone()), Vec::new());
         assert_eq!((job.program, job.args), (program, vec!["--trees".to_owned(), "50".to_owned()]));
-        assert_eq!(job.env["SEED"], "1");
+        assert_eq!((&*job.env["SEED"], job.compute.nodes), ("1", 2));
     }
 
     #[test]
@@ -93,13 +104,8 @@ mod tests {
             (DataFormat::Jsonl, "iris/abc-data/train.jsonl"),
             (DataFormat::Parquet, "iris/abc-data/train.parquet"),
         ] {
-            let fingerprint = Fingerprint::of("step", []);
-            let step = StepRef {
-                run: "iris".parse().unwrap(),
-                step: "train/iris".parse().unwrap(),
-                fingerprint: fingerprint.clone(),
-                attempt: 2,
-            };
+            let step = step(2);
+            let fingerprint = step.fingerprint.clone();
             let mut work = training(Program::Tabular);
             work.data_format = format;
             work.output = "gs://models/iris/abc/".parse().unwrap();

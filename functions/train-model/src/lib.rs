@@ -2,7 +2,9 @@
 //!
 //! Consumes `dev.millstream.training.requested.v1`; emits `dev.millstream.model.trained.v1`.
 
+mod back_ends;
 mod decide;
+mod limits;
 mod metrics;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -10,18 +12,38 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use millstream_events::{
     Command,
+    compute::{Compute, RunOn},
     fact::{ModelTrained, Outcome, Reason},
     names::ObjectPath,
     work::{self, WorkKind},
 };
-use millstream_ports::{ErrorKind, JobState, ObjectStore, ObjectStoreExt, Trainer, TrainingState, Warehouse, optional};
+use millstream_ports::{
+    Clock, ErrorKind, JobState, ObjectStore, ObjectStoreExt, Precondition, Trainer, TrainingJob, TrainingState, Warehouse,
+    optional,
+};
+use millstream_prices::Book;
 use millstream_runtime::{
     Failure, Function, Progress,
     declaration::{Bucket, Dataset, Declaration, Size, Touch},
 };
 
-/// A small model on this machine trains in a second; a cloud's sweep asks in its own, slower time.
-const CHECK_TRAINING_AFTER: Duration = Duration::from_millis(500);
+pub use self::back_ends::BackEnds;
+use self::limits::Limits;
+
+/// A small model on this machine trains in a second, a job on a cluster that is there already may too; machines that are
+/// started for a job take minutes.
+const fn check_training_after(run_on: RunOn) -> Duration {
+    match run_on {
+        RunOn::Local => Duration::from_millis(500),
+        RunOn::RayCluster => Duration::from_secs(2),
+        RunOn::Kubeflow | RunOn::KubeflowV1 | RunOn::KubeflowPipeline | RunOn::Ray | RunOn::Vertex => {
+            Duration::from_secs(15)
+        }
+    }
+}
+
+/// What is kept of the log of a job whose back-end keeps none in the store: its end.
+const LOG_LIMIT: usize = 4 << 20;
 
 /// A warehouse's export takes seconds; one on this machine is done at the first ask.
 const CHECK_EXPORT_AFTER: Duration = Duration::from_secs(2);
@@ -52,8 +74,10 @@ pub const DECLARATION: Declaration = Declaration {
 #[derive(Debug)]
 pub struct TrainModel {
     warehouse: Arc<dyn Warehouse>,
-    trainer: Arc<dyn Trainer>,
+    back_ends: BackEnds,
     store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    prices: Arc<Book>,
 }
 
 /// The training's rows, or why they are not there yet.
@@ -63,9 +87,15 @@ enum Data {
 }
 
 impl TrainModel {
-    /// Exports from `warehouse`, trains with `trainer`, reads what it made from `store`.
-    pub fn new(warehouse: Arc<dyn Warehouse>, trainer: Arc<dyn Trainer>, store: Arc<dyn ObjectStore>) -> Self {
-        Self { warehouse, trainer, store }
+    /// Exports from `warehouse`, trains on `back_ends`, reads what they made from `store`; what that costs is by `prices`.
+    pub fn new(
+        warehouse: Arc<dyn Warehouse>,
+        back_ends: BackEnds,
+        store: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        prices: Arc<Book>,
+    ) -> Self {
+        Self { warehouse, back_ends, store, clock, prices }
     }
 
     /// The rows as they stood at the first ask: the table may change while the program runs.
@@ -107,34 +137,85 @@ impl Function for TrainModel {
 
     async fn ensure(&self, command: &Command<Self::Work>) -> Result<Progress, Failure> {
         let training = &command.work;
+        let (run_on, trainer) = self.back_ends.get(training.compute.run_on)?;
+        let compute = Compute { run_on, ..training.compute.clone() };
+        let limits = Limits::of(&compute, training.wall_seconds, &self.prices)?;
         let data = match self.data(command).await? {
             Data::Exported(files) => files,
             Data::NotYet { reason, check_after } => return Ok(Progress::pending(reason, check_after)),
         };
-        match self.trainer.ensure(&command.step.job_id(), &decide::training_job(training, data)).await? {
-            TrainingState::Running => {
-                Ok(Progress::pending(format!("{} is being trained", training.model), CHECK_TRAINING_AFTER))
-            }
+        let job = TrainingJob { compute: compute.clone(), ..decide::training_job(&command.step, training, data) };
+        self.train(trainer, &command.step.job_id(), &job, &limits).await
+    }
+}
+
+impl TrainModel {
+    async fn train(
+        &self,
+        trainer: &dyn Trainer,
+        id: &str,
+        job: &TrainingJob,
+        limits: &Limits<'_>,
+    ) -> Result<Progress, Failure> {
+        let (model, run_on) = (&job.model, job.compute.run_on);
+        let pending = |reason: String| Ok(Progress::pending(reason, check_training_after(run_on)));
+        match trainer.ensure(id, job).await? {
+            TrainingState::Running { since: None } => pending(format!("{model} waits for a machine on {run_on}")),
+            TrainingState::Running { since: Some(since) } => match limits.exceeded(since, self.clock.now()) {
+                None => pending(format!("{model} is being trained on {run_on}")),
+                Some(reason) => {
+                    trainer.cancel(id).await?;
+                    let log = self.keep_log(trainer, id, &job.output).await?;
+                    Err(failed(job, reason, String::new(), log))
+                }
+            },
             // Asking is what starts it again.
-            TrainingState::Lost => Ok(Progress::pending(
-                format!("the training of {} was lost and is started again", training.model),
-                CHECK_TRAINING_AFTER,
-            )),
+            TrainingState::Lost => pending(format!("the training of {model} was lost and is started again")),
             TrainingState::Succeeded { seconds, log } => {
-                let metrics = self.metrics(&training.output).await?;
+                let metrics = self.metrics(&job.output).await?;
+                let log = match log {
+                    None => self.keep_log(trainer, id, &job.output).await?,
+                    kept => kept,
+                };
                 Ok(Progress::Done(Outcome::ModelTrained(ModelTrained {
-                    model: training.model.clone(),
-                    artifact: training.output.clone(),
+                    model: model.clone(),
+                    artifact: job.output.clone(),
                     metrics,
                     log,
                     seconds,
+                    cost: limits.cost(seconds),
                 })))
             }
-            TrainingState::Failed { reason, log_tail, log } => Err(Failure::Permanent(Reason {
-                message: format!("the training of {} failed: {reason}", training.model),
-                detail: Some(log_tail).filter(|tail| !tail.is_empty()),
-                kept: log.into_iter().collect(),
-            })),
+            TrainingState::Failed { reason, log_tail, log } => {
+                let log = match log {
+                    None => self.keep_log(trainer, id, &job.output).await?,
+                    kept => kept,
+                };
+                Err(failed(job, reason, log_tail, log))
+            }
         }
     }
+
+    /// Copies a job's log beside its model: where it ran forgets it. A log that cannot be had fails no training.
+    async fn keep_log(&self, trainer: &dyn Trainer, id: &str, output: &ObjectPath) -> Result<Option<ObjectPath>, Failure> {
+        let log = match trainer.log(id, LOG_LIMIT).await {
+            Ok(log) if log.is_empty() => return Ok(None),
+            Ok(log) => log,
+            Err(error) => {
+                tracing::warn!(id, %error, "the log of a training could not be read");
+                return Ok(None);
+            }
+        };
+        let path = output.join("log.txt").map_err(|error| Failure::permanent(error.to_string()))?;
+        self.store.put(&path, log, Precondition::None).await?;
+        Ok(Some(path))
+    }
+}
+
+fn failed(job: &TrainingJob, reason: String, log_tail: String, log: Option<ObjectPath>) -> Failure {
+    Failure::Permanent(Reason {
+        message: format!("the training of {} failed: {reason}", job.model),
+        detail: Some(log_tail).filter(|tail| !tail.is_empty()),
+        kept: log.into_iter().collect(),
+    })
 }

@@ -2,21 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+
 use millstream_events::{
     Command, Envelope, Event, Fingerprint, StepRef,
+    compute::{Accelerator, Compute, GpuType, RunOn},
     fact::{ModelTrained, Outcome},
     names::ObjectPath,
     work::{DataFormat, LoadTable, Program, TableLayout, TrainModel as Train, Work, WriteMode},
 };
 use millstream_ports::{
     ObjectStore, ObjectStoreExt, Precondition, SystemClock, Warehouse,
-    memory::{MemoryBus, MemoryObjectStore, MemoryTrainer, MemoryWarehouse, TrainingEnd},
+    memory::{ManualClock, MemoryBus, MemoryObjectStore, MemoryTrainer, MemoryWarehouse, TrainingEnd},
 };
 use millstream_runtime::{Ack, Failure, Function, Handler, Progress, StepHandler};
-use millstream_train_model::TrainModel;
+use millstream_prices::Book;
+use millstream_train_model::{BackEnds, TrainModel};
 
 const BATCH: &str = "gs://lake/batch.jsonl";
 
@@ -24,14 +27,17 @@ struct World {
     store: Arc<MemoryObjectStore>,
     warehouse: Arc<MemoryWarehouse>,
     trainer: Arc<MemoryTrainer>,
+    clock: Arc<ManualClock>,
 }
 
 impl World {
     fn new(trainer: impl FnOnce(MemoryTrainer) -> MemoryTrainer) -> Self {
         let store = Arc::new(MemoryObjectStore::new());
+        let clock = Arc::new(ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap()));
         Self {
             warehouse: Arc::new(MemoryWarehouse::new(store.clone())),
-            trainer: Arc::new(trainer(MemoryTrainer::new(store.clone(), Arc::new(SystemClock)))),
+            trainer: Arc::new(trainer(MemoryTrainer::new(store.clone(), clock.clone()))),
+            clock,
             store,
         }
     }
@@ -61,7 +67,13 @@ impl World {
     }
 
     fn function(&self) -> TrainModel {
-        TrainModel::new(self.warehouse.clone(), self.trainer.clone(), self.store.clone())
+        let local = BackEnds::new().with(RunOn::Local, self.trainer.clone());
+        self.function_on(local.with(RunOn::Vertex, self.trainer.clone()))
+    }
+
+    fn function_on(&self, back_ends: BackEnds) -> TrainModel {
+        let prices = Arc::new(Book::open("list-2026-07").unwrap());
+        TrainModel::new(self.warehouse.clone(), back_ends, self.store.clone(), self.clock.clone(), prices)
     }
 }
 
@@ -75,7 +87,9 @@ fn command() -> Command<Train> {
         args: Vec::new(),
         env: BTreeMap::new(),
         wall_seconds: 60,
+        compute: Compute::default(),
         output: "gs://models/churn/1".parse().unwrap(),
+        checkpoints: "gs://models/churn/1-checkpoints".parse().unwrap(),
     };
     let step = StepRef {
         run: "shop".parse().unwrap(),
@@ -126,7 +140,7 @@ async fn a_training_asked_for_again_runs_once_and_says_the_same() {
 async fn the_rows_are_those_of_the_first_ask_though_the_table_goes_on() {
     let world = World::new(|trainer| trainer.slow(1)).with_rows().await;
     let function = world.function();
-    assert_eq!(why_pending(function.ensure(&command()).await.unwrap()), "churn is being trained");
+    assert_eq!(why_pending(function.ensure(&command()).await.unwrap()), "churn is being trained on local");
     let rows = "gs://models/churn/1-data/train.jsonl".parse().unwrap();
     let before = world.store.stat(&rows).await.unwrap();
     world.load("second").await;
@@ -198,4 +212,68 @@ async fn redelivered_commands_publish_one_and_the_same_fact() {
     assert_eq!(facts.len(), 2);
     assert_eq!(facts[0], facts[1]);
     assert_eq!(world.trainer.all_starts().into_values().collect::<Vec<_>>(), [1]);
+}
+
+/// The command with its training on one L4 of Vertex AI, 0.81 USD an hour.
+fn on_vertex(expected_seconds: u64, max_cost_usd: f64) -> Command<Train> {
+    let mut command = command();
+    command.work.compute = Compute {
+        run_on: RunOn::Vertex,
+        accelerator: Some(Accelerator { gpu: GpuType::L4, count: 1 }),
+        expected_seconds: Some(expected_seconds),
+        max_cost_usd: Some(max_cost_usd),
+        ..Compute::default()
+    };
+    command.work.wall_seconds = 24 * 3_600;
+    command
+}
+
+#[tokio::test]
+async fn a_training_estimated_above_its_limit_starts_nothing() {
+    let world = World::new(|trainer| trainer).with_rows().await;
+    let reason = permanent(world.function().ensure(&on_vertex(7_200, 1.0)).await.unwrap_err());
+    assert!(reason.message.starts_with("limits.cost_usd: 7200 s"), "{}", reason.message);
+    assert!(world.trainer.all_starts().is_empty());
+    let rows = "gs://models/churn/1-data/train.jsonl".parse().unwrap();
+    assert!(world.store.stat(&rows).await.is_err(), "no rows are exported for it");
+}
+
+#[tokio::test]
+async fn a_training_that_has_cost_too_much_is_ended_and_stays_so() {
+    let world = World::ending(TrainingEnd::Hangs).with_rows().await;
+    let (function, command) = (world.function(), on_vertex(60, 1.0));
+    assert_eq!(why_pending(function.ensure(&command).await.unwrap()), "churn is being trained on vertex");
+    world.clock.advance(Duration::from_secs(2 * 3_600));
+    let reason = permanent(function.ensure(&command).await.unwrap_err());
+    assert!(reason.message.contains("it has cost 1.63 USD and may cost 1.00"), "{}", reason.message);
+    assert_eq!(reason.kept, ["gs://models/churn/1/log.txt".parse().unwrap()]);
+    let again = permanent(function.ensure(&command).await.unwrap_err());
+    assert!(again.message.contains("cancelled"), "{}", again.message);
+    assert_eq!(world.trainer.starts(&command.step.job_id()), 1);
+}
+
+#[tokio::test]
+async fn what_a_training_cost_is_part_of_its_fact_and_so_is_its_log() {
+    let world = World::new(|trainer| trainer.slow(1)).with_rows().await;
+    let (function, command) = (world.function(), on_vertex(3_600, 1.0));
+    function.ensure(&command).await.unwrap();
+    world.clock.advance(Duration::from_secs(30 * 60));
+    let trained = trained(function.ensure(&command).await.unwrap());
+    let cost = trained.cost.unwrap();
+    assert!((cost.usd - 0.706_832 * 1.15 / 2.0).abs() < 1e-9, "{cost:?}");
+    assert!((cost.estimated_usd.unwrap() - 0.706_832 * 1.15).abs() < 1e-9, "{cost:?}");
+    let log = world.store.read(&trained.log.unwrap(), 1_000).await.unwrap();
+    assert_eq!(&log[..], b"started\n");
+}
+
+#[tokio::test]
+async fn a_back_end_that_is_not_set_up_is_told_unless_this_machine_stands_in() {
+    let world = World::new(|trainer| trainer).with_rows().await;
+    let mut command = command();
+    command.work.compute.run_on = RunOn::Ray;
+    let reason = permanent(world.function().ensure(&command).await.unwrap_err());
+    assert!(reason.message.starts_with("run_on: nothing here trains on ray;"), "{}", reason.message);
+    let laptop = BackEnds::new().with(RunOn::Local, world.trainer.clone()).or_local();
+    let trained = trained(world.function_on(laptop).ensure(&command).await.unwrap());
+    assert_eq!(trained.cost, None, "it ran here");
 }
