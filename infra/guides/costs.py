@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Computes the tables of costs.md from prices.json and functions.json.
+"""Computes the tables of costs.md from the price book and functions.json.
 
     infra/guides/costs.py            write them
     infra/guides/costs.py --check    exit 1 if what is written is not what they say
@@ -9,7 +9,8 @@ import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).parent
-PRICES = json.loads((HERE / "prices.json").read_text())
+BOOK = json.loads((HERE.parents[1] / "shared/prices/books/list-2026-07.json").read_text())
+PRICES = {(row["item"], row["unit"], row.get("capacity", "standard")): row["price"] for row in BOOK["rows"]}
 FUNCTIONS = json.loads((HERE.parent / "functions.json").read_text())["functions"]
 START, END = "<!-- computed -->", "<!-- /computed -->"
 
@@ -22,6 +23,11 @@ MESSAGE_KB = 2
 HOURS = 730  # a month
 
 
+def price(item: str, unit: str, capacity: str = "standard") -> float:
+    """US dollars a unit; a row that the book lacks is an error that names it."""
+    return PRICES[item, unit, capacity]
+
+
 def gib(text: str) -> float:
     return float(text[:-2]) / (1024 if text.endswith("Mi") else 1)
 
@@ -29,8 +35,8 @@ def gib(text: str) -> float:
 def requests(function: str, count: float) -> float:
     """Cloud Run's price of so many requests, each alone on its instance: the dearest case."""
     size = FUNCTIONS[function]
-    second = float(size["cpu"]) * PRICES["cloud_run_vcpu_second"] + gib(size["memory"]) * PRICES["cloud_run_gib_second"]
-    return count * (SECONDS[function] * second + PRICES["cloud_run_million_requests"] / 1e6)
+    second = float(size["cpu"]) * price("cloud-run", "vcpu-second") + gib(size["memory"]) * price("cloud-run", "gib-second")
+    return count * (SECONDS[function] * second + price("cloud-run", "million-requests") / 1e6)
 
 
 def table(title: str, lines: list[tuple[str, str, float]]) -> str:
@@ -53,19 +59,20 @@ def files() -> str:
         events += 2 * count  # each command and the fact or deferral that answers it
     lines.append(("plan-run", f"{events / 2:,.0f} requests of {SECONDS['plan-run']} s", requests("plan-run", events / 2)))
     tib = events * 2 * MESSAGE_KB / 2**30  # published once, delivered once
-    lines.append(("Pub/Sub", f"{events:,.0f} messages of {MESSAGE_KB} KB, in and out", tib * PRICES["pubsub_tib"]))
+    lines.append(("Pub/Sub", f"{events:,.0f} messages of {MESSAGE_KB} KB, in and out", tib * price("pubsub", "tib")))
     scanned = 1000 * STEPS["transform-table"] * FILE_MB / 2**20
-    lines.append(("BigQuery", f"{scanned:.3f} TiB scanned: each SELECT reads one file's rows", scanned * PRICES["bigquery_scanned_tib"]))
-    lines.append(("BigQuery", f"{1000 * FILE_MB / 1000:.0f} GB kept a month", 1000 * FILE_MB / 1000 * PRICES["bigquery_storage_gb_month"]))
+    lines.append(("BigQuery", f"{scanned:.3f} TiB scanned: each SELECT reads one file's rows", scanned * price("bigquery-query", "tib")))
+    lines.append(("BigQuery", f"{1000 * FILE_MB / 1000:.0f} GB kept a month", 1000 * FILE_MB / 1000 * price("bigquery-storage", "gb-month")))
     return table(f"1,000 files of {FILE_MB} MB", lines)
 
 
 def cluster() -> str:
-    node = 2 * PRICES["e2_vcpu_hour"] + 8 * PRICES["e2_gb_hour"]
+    node = 2 * price("e2", "vcpu-hour") + 8 * price("e2", "gb-hour")
+    l4 = {capacity: price("g2-standard-4", "hour", capacity) for capacity in ("spot", "standard")}
     return table("a month of the training cluster at rest", [
-        ("control plane", f"{HOURS} h", HOURS * PRICES["gke_cluster_hour"]),
+        ("control plane", f"{HOURS} h", HOURS * price("gke-cluster", "hour")),
         ("one e2-standard-2 for the operators", f"{HOURS} h", HOURS * node),
-    ]) + f"\n\nA training hour on one L4: {PRICES['g2_standard_4_spot_hour']:.2f} USD (spot), {PRICES['g2_standard_4_hour']:.2f} USD (on demand)."
+    ]) + f"\n\nA training hour on one L4: {l4['spot']:.2f} USD (spot), {l4['standard']:.2f} USD (on demand)."
 
 
 def main() -> int:
