@@ -109,6 +109,12 @@ class Processes:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
+    def peak_memory(self) -> dict[str, float]:
+        """The most memory that PyTorch held on this process's GPU, as the metric `peak_gpu_mib`; nothing on the CPU."""
+        if self.device.type != "cuda":
+            return {}
+        return {"peak_gpu_mib": torch.cuda.max_memory_allocated(self.device) / 2**20}
+
     def leave(self) -> None:
         """Ends the group."""
         if self.world_size > 1:

@@ -118,7 +118,7 @@ def train(options: Namespace, environment: Environment, processes: Processes, pr
             "training_characters": len(text.training),
             "validation_characters": len(text.validation),
             "processes": processes.world_size,
-        }
+        } | processes.peak_memory()
         write_model(environment.model_dir, model, text.vocabulary, options, progress)
         write_metrics(environment.model_dir, metrics)
         progress.say("done: " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))

@@ -110,7 +110,7 @@ def train(options: Namespace, environment: Environment, processes: Processes, pr
             "unreadable_images": len(loader.unreadable),
             "learned_features": int(bool(options.features)),
             "processes": processes.world_size,
-        }
+        } | processes.peak_memory()
         write_model(environment.model_dir, model, example)
         write_metrics(environment.model_dir, metrics)
         progress.say("done: " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
