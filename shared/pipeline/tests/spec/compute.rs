@@ -101,7 +101,7 @@ fn other_machines_are_no_other_training() {
     let image = "image: p/gpt@DIGEST";
     assert_eq!(
         pipelines(&[image, "run_on: kubeflow", "spot: true"]),
-        pipelines(&[image, "run_on: vertex", "machine: g2-standard-4"])
+        pipelines(&[image, "run_on: vertex", "machine: n1-standard-4"])
     );
 }
 
@@ -199,4 +199,22 @@ fn numbers_and_sizes_break_their_rules_one_by_one() {
     ] {
         assert_eq!(refused(&["recipe: tabular", "run_on: ray", line]).1, message);
     }
+}
+
+#[test]
+fn machines_that_do_not_exist_so_are_told() {
+    for (lines, part) in [
+        (&["machine: n1-standard-4", "accelerator: {type: «nvidia-l4}"][..], "accelerator.type:"),
+        (&["accelerator: {type: nvidia-l4, count: «3}"], "accelerator.count:"),
+        (&["cpu: «900"], "cpu:"),
+    ] {
+        let all: Vec<&str> = ["recipe: tabular", "run_on: kubeflow"].iter().chain(lines).copied().collect();
+        let (code, message, _) = refused(&all);
+        assert!(code == Code::InvalidValue && message.starts_with(part), "{lines:?}: {message}");
+    }
+}
+
+#[test]
+fn a_machine_type_that_is_not_in_the_catalogue_is_left_to_its_back_end() {
+    assert_eq!(training(&["recipe: tabular", "run_on: vertex", "machine: z9-giant-8"]).compute.machine.unwrap(), "z9-giant-8");
 }

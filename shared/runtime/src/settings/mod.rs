@@ -7,6 +7,7 @@
 mod cloud;
 mod environments;
 mod layers;
+mod training;
 
 use std::{
     fmt,
@@ -18,6 +19,7 @@ use std::{
 use serde::Deserialize;
 
 pub use cloud::{Auth, Gcp, GcpSection};
+pub use training::{KubeflowPipelines, Kubernetes, Ray, Training, Vertex};
 
 /// The name of a project's settings file.
 pub const FILE_NAME: &str = "millstream.toml";
@@ -43,8 +45,16 @@ pub struct Settings {
     pub log: Log,
     /// The embedded warehouse.
     pub warehouse: Warehouse,
-    /// Training as child processes.
+    /// Training.
     pub training: Training,
+    /// A Kubernetes cluster that trains; none without `url` or `context`.
+    pub kubernetes: Kubernetes,
+    /// A Ray cluster that trains; none without `address`.
+    pub ray: Ray,
+    /// Kubeflow Pipelines; none without `url`.
+    pub kubeflow_pipelines: KubeflowPipelines,
+    /// Vertex AI; not used without `location`.
+    pub vertex: Vertex,
     /// What one file may cost.
     pub ingest: Ingest,
     /// Google Cloud; [`Settings::gcp`] says what is missing.
@@ -111,14 +121,6 @@ pub struct Warehouse {
     pub memory_limit: String,
     /// Threads of a query; 0 means one for each processor.
     pub threads: usize,
-}
-
-/// Training as child processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// Programs at once.
-    pub max_running: NonZeroU64,
 }
 
 /// What one file may cost.

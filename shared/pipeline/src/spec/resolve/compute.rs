@@ -9,6 +9,7 @@ use crate::spec::{
     diagnostic::Code,
     file::TrainingSpec,
     scalars::Count,
+    yaml::Key,
 };
 
 /// Back-ends whose jobs get machines of their own.
@@ -20,7 +21,7 @@ const WITH_PODS: &[RunOn] = &[RunOn::Kubeflow, RunOn::KubeflowV1, RunOn::Ray];
 /// Back-ends that keep room for a job.
 const WITH_ROOM: &[RunOn] = &[RunOn::Kubeflow, RunOn::KubeflowV1, RunOn::Ray, RunOn::RayCluster, RunOn::Vertex];
 
-pub(super) fn resolve(spec: &TrainingSpec, to: &mut Decoder<'_>) -> Compute {
+pub(super) fn resolve(key: &Key, spec: &TrainingSpec, to: &mut Decoder<'_>) -> Compute {
     let run_on = spec.run_on.as_ref().map_or(RunOn::Local, |at| at.value);
     refuse_unused(run_on, spec, to);
     secrets(run_on, spec, to);
@@ -28,7 +29,7 @@ pub(super) fn resolve(spec: &TrainingSpec, to: &mut Decoder<'_>) -> Compute {
     let count = |at: &Option<At<Count>>, otherwise| at.as_ref().map_or(otherwise, |at| at.value.0);
     let limits = spec.limits.as_ref();
     nodes_within_their_limit(spec, to);
-    Compute {
+    let compute = Compute {
         run_on,
         nodes: count(&spec.nodes, plain.nodes),
         processes_per_node: count(&spec.processes_per_node, plain.processes_per_node),
@@ -48,7 +49,31 @@ pub(super) fn resolve(spec: &TrainingSpec, to: &mut Decoder<'_>) -> Compute {
         retries: spec.retries.as_ref().map_or(0, |at| at.value.0),
         expected_seconds: limits.and_then(|limits| limits.expected.as_ref()).map(|at| at.value.as_secs()),
         max_cost_usd: limits.and_then(|limits| limits.cost_usd.as_ref()).map(|at| at.value.0),
+    };
+    a_machine_has_it(key, &compute, spec, to);
+    compute
+}
+
+/// Some machine type has what is asked for. One that is named and not in the catalogue may: its back-end has the last word.
+fn a_machine_has_it(key: &Key, compute: &Compute, spec: &TrainingSpec, to: &mut Decoder<'_>) {
+    let is_known = compute.machine.as_deref().is_none_or(|name| millstream_prices::machine(name).is_some());
+    if !WITH_MACHINES.contains(&compute.run_on) || !is_known {
+        return;
     }
+    let Err(refusal) = millstream_prices::machine_for(compute) else { return };
+    let accelerator = spec.accelerator.as_ref();
+    let place = match refusal.field {
+        "machine" => span(&spec.machine),
+        "cpu" => span(&spec.cpu),
+        "memory" => span(&spec.memory),
+        "accelerator" | "accelerator.type" => accelerator.map(|given| given.gpu.span.clone()),
+        "accelerator.count" => {
+            accelerator.and_then(|given| span(&given.count).or_else(|| Some(given.gpu.span.clone())))
+        }
+        "capacity" => span(&spec.spot).or_else(|| span(&spec.flex_start)),
+        _ => None,
+    };
+    to.mistake(place.unwrap_or_else(|| key.span.clone()), Code::InvalidValue, refusal.to_string());
 }
 
 fn capacity(spec: &TrainingSpec, to: &mut Decoder<'_>) -> Capacity {

@@ -35,7 +35,7 @@ pub(super) fn resolve(
     to: &mut Decoder<'_>,
 ) -> Option<Placed<Training>> {
     let model = At::<ModelName>::read(&key.text, &key.span, to);
-    let compute = compute::resolve(spec, to);
+    let compute = compute::resolve(key, spec, to);
     let program = program(key, spec, &compute, project, to);
     let env = environment(spec, to);
     let serving = serving.map(|(served, serving)| Serving {
