@@ -36,11 +36,33 @@ impl Machine {
         }
     }
 
+    /// What pods can have of it on GKE: vCPUs and GiB. GKE keeps the rest of a node, by the steps of
+    /// <https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes>, and 100 MiB to evict by. A cluster's own pods
+    /// take a little more.
+    #[must_use]
+    pub fn for_pods(&self) -> (f64, f64) {
+        let vcpus = f64::from(self.vcpus);
+        let kept_vcpus = steps(vcpus, &[(1.0, 0.06), (1.0, 0.01), (2.0, 0.005), (f64::INFINITY, 0.0025)]);
+        let kept_gib =
+            steps(self.memory_gib, &[(4.0, 0.25), (4.0, 0.2), (8.0, 0.1), (112.0, 0.06), (f64::INFINITY, 0.02)]);
+        (vcpus - kept_vcpus, self.memory_gib - kept_gib - 100.0 / 1024.0)
+    }
+
     /// Its memory in MiB.
     #[must_use]
     pub fn memory_mib(&self) -> u64 {
         (self.memory_gib * 1024.0) as u64
     }
+}
+
+/// A share of the first so many, another of the next, and so on.
+fn steps(mut whole: f64, steps: &[(f64, f64)]) -> f64 {
+    let mut sum = 0.0;
+    for (size, share) in steps {
+        sum += whole.min(*size) * share;
+        whole = (whole - size).max(0.0);
+    }
+    sum
 }
 
 /// Every machine type that is known here, the families from the cheapest, each as in `machines.json`.

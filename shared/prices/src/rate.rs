@@ -190,9 +190,7 @@ impl Book {
             parts.push(Part { what, usd: nodes * hour.usd });
             parts.extend(self.cluster_part(compute.run_on));
         }
-        if compute.run_on == RunOn::RayCluster {
-            notes.push("the machines that it uses of a cluster which costs the same without it".to_owned());
-        }
+        notes.extend(of_the_back_end(compute, machine));
         Ok(HourlyRate::of(Some(machine.name.clone()), parts, notes))
     }
 
@@ -256,5 +254,26 @@ impl Book {
             return Err(self.lacks(&[(item, capacity, Unit::Hour)]));
         }
         self.size_hour(&family, capacity, f64::from(machine.vcpus), machine.memory_gib)
+    }
+}
+
+/// What to know about a machine's price on a back-end.
+fn of_the_back_end(compute: &Compute, machine: &Machine) -> Option<String> {
+    match compute.run_on {
+        RunOn::Kubeflow | RunOn::KubeflowV1 | RunOn::Ray => {
+            let (vcpus, gib) = machine.for_pods();
+            let is_too_large = f64::from(compute.cpu) > vcpus || compute.memory_mib as f64 / 1024.0 > gib;
+            is_too_large.then(|| {
+                format!(
+                    "GKE keeps a part of each node: a pod on {} can ask for at most {vcpus:.2} vCPUs and {gib:.1} GiB",
+                    machine.name
+                )
+            })
+        }
+        RunOn::KubeflowPipeline => {
+            Some("as if its steps ran on this one after the other; each asks for its own".to_owned())
+        }
+        RunOn::RayCluster => Some("its share of machines that stand there with or without it".to_owned()),
+        RunOn::Local | RunOn::Vertex => None,
     }
 }

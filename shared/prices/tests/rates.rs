@@ -106,6 +106,16 @@ fn without_a_spot_price_the_standard_one_counts_and_is_said() {
 }
 
 #[test]
+fn a_pod_that_asks_for_a_whole_node_is_warned() {
+    let notes = |compute: Compute| list().hourly(&compute).unwrap().unwrap().notes.join("; ");
+    // Of 4 vCPUs: 4 - 0.06 - 0.01 - 2 x 0.005 = 3.92. Of 16 GiB: 16 - 4 x 0.25 - 4 x 0.2 - 8 x 0.1 - 0.0977 = 13.3.
+    let whole = notes(sized(RunOn::Kubeflow, 4, 16));
+    assert!(whole.contains("a pod on e2-standard-4 can ask for at most 3.92 vCPUs and 13.3 GiB"), "{whole}");
+    assert_eq!(notes(sized(RunOn::Kubeflow, 3, 13)), "");
+    assert_eq!(notes(sized(RunOn::Vertex, 4, 16)), "1.15 times Compute Engine's price");
+}
+
+#[test]
 fn a_row_that_the_book_lacks_is_named() {
     missing(&list(), &with(sized(RunOn::Ray, 4, 16), GpuType::H200, 8), "`a3-ultragpu-8g` per hour");
     missing(&list(), &with(sized(RunOn::Kubeflow, 4, 16), GpuType::T4, 1), "`nvidia-tesla-t4` per hour");
