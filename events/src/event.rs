@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    fact::{Outcome, Reason},
+    fact::{Outcome, Reason, TrafficMoved},
     fingerprint::Fingerprint,
     names::{RunId, StepName},
     trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, ScheduleFired, SweepDue},
@@ -90,6 +90,8 @@ pub enum Event {
     StepFailed(StepFact<Reason>),
     /// A step could not be done just now and will be asked for again.
     StepDeferred(StepFact<Reason>),
+    /// An endpoint's traffic was moved; the step that did it goes on.
+    TrafficMoved(TrafficMoved),
 }
 
 /// A payload that does not fit its type.
@@ -116,6 +118,7 @@ const RUN_REQUESTED: &str = "dev.millstream.run.requested.v1";
 const RETRY_REQUESTED: &str = "dev.millstream.retry.requested.v1";
 const STEP_FAILED: &str = "dev.millstream.step.failed.v1";
 const STEP_DEFERRED: &str = "dev.millstream.step.deferred.v1";
+const TRAFFIC_MOVED: &str = "dev.millstream.model.traffic_moved.v1";
 
 impl Event {
     /// The CloudEvents `type`.
@@ -132,6 +135,7 @@ impl Event {
             Self::StepDone(fact) => fact.fact.event_type(),
             Self::StepFailed(_) => STEP_FAILED,
             Self::StepDeferred(_) => STEP_DEFERRED,
+            Self::TrafficMoved(_) => TRAFFIC_MOVED,
         }
     }
 
@@ -157,21 +161,27 @@ impl Event {
                 let reason = Fingerprint::of("reason", [fact.fact.message.as_bytes()]);
                 format!("{}-{}", fact.step.derived_id("deferred"), reason.short())
             }
+            // An endpoint that is made anew counts from 1 again, at another time.
+            Self::TrafficMoved(moved) => of(
+                "moved",
+                format!("{}\n{}\n{}\n{}", moved.run, moved.endpoint, moved.number, moved.at.timestamp_micros()),
+            ),
         }
     }
 
-    /// The step a command or fact is about.
+    /// The step a command or fact is about; none for traffic that a person moved.
     #[must_use]
     pub fn step(&self) -> Option<&StepRef> {
         match self {
             Self::Command(command) => Some(&command.step),
             Self::StepDone(fact) => Some(&fact.step),
             Self::StepFailed(fact) | Self::StepDeferred(fact) => Some(&fact.step),
+            Self::TrafficMoved(moved) => moved.step.as_ref(),
             _ => None,
         }
     }
 
-    /// The CloudEvents `subject`: the object, the run or the step it is about.
+    /// The CloudEvents `subject`: the object, the run, the step or the endpoint it is about.
     #[must_use]
     pub fn subject(&self) -> Option<String> {
         match self {
@@ -181,6 +191,7 @@ impl Event {
             Self::RunRequested(request) => Some(request.pipeline.to_string()),
             Self::RetryRequested(retry) => Some(retry.run.to_string()),
             Self::SweepDue(_) => None,
+            Self::TrafficMoved(moved) => Some(format!("endpoints/{}", moved.endpoint)),
             _ => self.step().map(|step| format!("{}/{}", step.run, step.step)),
         }
     }
@@ -200,6 +211,7 @@ impl Event {
             Self::Command(command) => with_step(&command.step, "work", command.work.to_json()?),
             Self::StepDone(fact) => with_step(&fact.step, "fact", fact.fact.to_json()?),
             Self::StepFailed(fact) | Self::StepDeferred(fact) => serde_json::to_value(fact),
+            Self::TrafficMoved(moved) => serde_json::to_value(moved),
         }
     }
 
@@ -219,6 +231,7 @@ impl Event {
             RETRY_REQUESTED => serde_json::from_value(data).map(Self::RetryRequested),
             STEP_FAILED => serde_json::from_value(data).map(Self::StepFailed),
             STEP_DEFERRED => serde_json::from_value(data).map(Self::StepDeferred),
+            TRAFFIC_MOVED => serde_json::from_value(data).map(Self::TrafficMoved),
             other => return Self::from_step_parts(other, data),
         })
     }
@@ -261,6 +274,7 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         (RETRY_REQUESTED, schemars::schema_for!(RetryRequested)),
         (STEP_FAILED, schemars::schema_for!(StepFact<Reason>)),
         (STEP_DEFERRED, schemars::schema_for!(StepFact<Reason>)),
+        (TRAFFIC_MOVED, schemars::schema_for!(TrafficMoved)),
     ];
     all.extend(crate::work::schemas());
     all.extend(crate::fact::schemas());

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     compute::Cost,
     contract::Column,
-    names::{ModelName, ObjectPath, TableName},
+    event::StepRef,
+    names::{ModelName, ObjectPath, RunId, TableName},
 };
 
 /// A file's good rows are a batch, its bad rows are in quarantine (`dev.millstream.batch.ingested.v1`).
@@ -113,6 +115,62 @@ pub struct ModelJudged {
     /// Why it was rolled back, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<String>,
+}
+
+/// A share of an endpoint's traffic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrafficShare {
+    /// The model.
+    pub model: ModelName,
+    /// Its version.
+    pub version: u64,
+    /// Percent of the requests; all of an endpoint's add up to 100.
+    pub percent: u8,
+}
+
+/// Why an endpoint's traffic moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TrafficMove {
+    /// The version gets its first share: its canary begins.
+    Started,
+    /// The canary's next step.
+    Stepped,
+    /// The version has all the traffic.
+    Finished,
+    /// The canary failed: the version beside it has all the traffic again.
+    RolledBack,
+    /// A person gave all the traffic to the version.
+    PromotedByHand,
+    /// A person took the traffic from the version.
+    RolledBackByHand,
+}
+
+/// An endpoint's traffic was moved (`dev.millstream.model.traffic_moved.v1`). It ends no step: a canary makes several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TrafficMoved {
+    /// The run that it is part of: the step's, or the one whose version a person moved.
+    pub run: RunId,
+    /// The step that moved it; absent when a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepRef>,
+    /// The endpoint.
+    pub endpoint: ModelName,
+    /// 1, 2, 3 in the order of the endpoint's moves.
+    pub number: u64,
+    /// The model whose rollout or rollback it is.
+    pub model: ModelName,
+    /// Its version.
+    pub version: u64,
+    /// Why it moved.
+    pub kind: TrafficMove,
+    /// Who gets how much of the traffic from now on.
+    pub traffic: Vec<TrafficShare>,
+    /// The numbers that decided it, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was moved.
+    pub at: DateTime<Utc>,
 }
 
 /// What a finished step has made true.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{StepFact, StepRef},
-    fact::{Outcome, Reason},
+    fact::{Outcome, Reason, TrafficMoved},
     fingerprint::Fingerprint,
     names::{RunId, StepName, TableName},
     trigger::ObjectFinalized,
@@ -37,6 +37,8 @@ pub enum Record {
     Failed(StepFact<Reason>),
     /// A step was put off.
     Deferred(StepFact<Reason>),
+    /// An endpoint's traffic was moved; nothing follows from it.
+    Moved(TrafficMoved),
     /// Files of a source that gathers them are one load. The first record under a number stays, so that everybody loads
     /// the same files together; a file is in one record at most.
     Gathered {
@@ -87,6 +89,7 @@ impl Record {
             Self::Done(fact) => Event::StepDone(fact.clone()).id(),
             Self::Failed(fact) => Event::StepFailed(fact.clone()).id(),
             Self::Deferred(fact) => Event::StepDeferred(fact.clone()).id(),
+            Self::Moved(moved) => Event::TrafficMoved(moved.clone()).id(),
             Self::Gathered { table, number, .. } => format!("gathered-{table}-{number}"),
             Self::Retried(step) => derived("retried", step),
             Self::Finished(finished) => format!("finished-{}", finished.plan),
@@ -155,10 +158,11 @@ impl History {
         self.entries.is_empty()
     }
 
-    /// The time of the latest entry.
+    /// The time of the latest entry. What a person did to its model long after it had ended is none of its own doing.
     #[must_use]
     pub fn last_activity(&self) -> Option<DateTime<Utc>> {
-        self.entries.values().map(|entry| entry.at).max()
+        let is_by_hand = |record: &Record| matches!(record, Record::Moved(moved) if moved.step.is_none());
+        self.entries.values().filter(|entry| !is_by_hand(&entry.record)).map(|entry| entry.at).max()
     }
 }
 

@@ -47,6 +47,7 @@ pub const DECLARATION: Declaration = Declaration {
         "dev.millstream.model.trained.v1",
         "dev.millstream.model.promoted.v1",
         "dev.millstream.model.rejected.v1",
+        "dev.millstream.model.traffic_moved.v1",
         "dev.millstream.step.failed.v1",
         "dev.millstream.step.deferred.v1",
     ],
@@ -154,6 +155,10 @@ impl PlanRun {
             Event::StepDeferred(fact) => {
                 // Kept so that a person sees why a step waits; nothing follows from it.
                 self.ports.ledger.record(&fact.step.run, Record::Deferred(fact.clone())).await.map(|_| ())
+            }
+            Event::TrafficMoved(moved) => {
+                // Part of the run's story; the step says itself when it is done.
+                self.ports.ledger.record(&moved.run, Record::Moved(moved.clone())).await.map(|_| ())
             }
             Event::Command(_) => Ok(()),
         }

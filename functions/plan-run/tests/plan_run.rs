@@ -7,7 +7,7 @@ use chrono::DateTime;
 use millstream_events::{
     Command, Envelope, Event, StepFact,
     contract::{Column, ColumnType, Contract, FileFormat, FileOptions},
-    fact::{BatchIngested, Outcome, Reason, TableUpdated},
+    fact::{BatchIngested, Outcome, Reason, TableUpdated, TrafficMove, TrafficMoved, TrafficShare},
     history::Record,
     names::{ObjectPath, RunId},
     trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, ScheduleFired, SweepDue},
@@ -215,6 +215,33 @@ async fn a_failed_step_is_left_alone_until_a_person_retries_it_and_a_doubled_ret
     assert_eq!(again.len(), 1);
     assert_eq!((again[0].step.attempt, &again[0].step.fingerprint), (2, &command.step.fingerprint));
     assert_eq!(stage.deliver(retry).await, [], "the second attempt is under way");
+}
+
+#[tokio::test]
+async fn a_move_of_traffic_is_recorded_once_and_asks_for_nothing() {
+    let stage = stage();
+    let object = stage.upload("sales/2026-11-24/a.csv", "1").await;
+    let commands = stage.deliver(Event::ObjectFinalized(object)).await;
+    let run = commands[0].step.run.clone();
+    let moved = TrafficMoved {
+        run: run.clone(),
+        step: None,
+        endpoint: "demand".parse().unwrap(),
+        number: 7,
+        model: "demand".parse().unwrap(),
+        version: 2,
+        kind: TrafficMove::RolledBackByHand,
+        traffic: vec![TrafficShare { model: "demand".parse().unwrap(), version: 1, percent: 100 }],
+        reason: None,
+        at: DateTime::UNIX_EPOCH,
+    };
+    for _ in 0..2 {
+        assert_eq!(stage.deliver(Event::TrafficMoved(moved.clone())).await, []);
+    }
+    let snapshot = stage.ledger.snapshot(&run).await.unwrap();
+    let recorded: Vec<_> = snapshot.history.records().filter(|record| matches!(record, Record::Moved(_))).collect();
+    assert_eq!(recorded, [&Record::Moved(moved)]);
+    assert_eq!(stage.settle(commands).await, 3, "the run goes on as if nothing had been said");
 }
 
 #[tokio::test]

@@ -9,20 +9,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use millstream_events::{Fingerprint, names::ModelName, work::Canary};
+use millstream_events::{Fingerprint, StepRef, fact::TrafficMove, names::ModelName, work::Canary};
 use millstream_ports::{Deployed, EndpointState, ServingStats};
 
-use crate::traffic;
+use crate::{breach, traffic};
 
-/// How often a canary's errors are looked at while it bakes.
+/// How often a canary's numbers are looked at while it bakes.
 const WATCH_EVERY: Duration = Duration::from_secs(10);
-
-/// Requests before a canary is judged early. At the end of its bake it is judged by what there is.
-const ENOUGH_REQUESTS: u64 = 20;
 
 /// A version whose gate let it pass, and how it is to be rolled out.
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
+    /// The step that rolls it out.
+    pub(crate) step: &'a StepRef,
     pub(crate) model: &'a ModelName,
     pub(crate) version: u64,
     /// The newest upload its run knew of.
@@ -31,6 +30,22 @@ pub(crate) struct Candidate<'a> {
     pub(crate) fingerprint: &'a Fingerprint,
     pub(crate) endpoint: &'a ModelName,
     pub(crate) canary: Option<&'a Canary>,
+}
+
+impl Candidate<'_> {
+    /// Its share of the endpoint's traffic in percent, if it is there.
+    pub(crate) fn share_of(&self, endpoint: &EndpointState) -> Option<u8> {
+        endpoint.deployed.iter().find(|deployed| self.is(deployed)).map(|deployed| deployed.traffic)
+    }
+
+    /// Whether it is what is deployed there.
+    pub(crate) fn is(&self, deployed: &Deployed) -> bool {
+        deployed.model == *self.model && deployed.version == self.version
+    }
+
+    fn was_stable_at(&self, endpoint: &EndpointState) -> bool {
+        endpoint.previous.iter().any(|deployed| self.is(deployed))
+    }
 }
 
 /// The world as it was seen.
@@ -44,6 +59,8 @@ pub(crate) struct Seen {
     pub(crate) of_later_data: Option<u64>,
     /// How the candidate has done since the traffic last changed.
     pub(crate) stats: ServingStats,
+    /// How the stable version beside it has done since then.
+    pub(crate) stable_stats: ServingStats,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -56,7 +73,7 @@ pub(crate) enum Action {
     Wait {
         /// For a person.
         reason: String,
-        /// When its bake is over or its errors are worth a look.
+        /// When its bake is over or its numbers are worth a look.
         check_after: Duration,
     },
     /// The candidate has all the traffic: name it `production`.
@@ -83,29 +100,25 @@ pub(crate) fn next(candidate: &Candidate<'_>, seen: &Seen) -> Action {
         return Action::Shift(traffic::all_to(candidate, None, seen.now));
     };
     let is_ours = endpoint.by == candidate.fingerprint.as_str();
-    match share(endpoint, candidate) {
+    match candidate.share_of(endpoint) {
         Some(100) => Action::Finish,
         Some(percent) if is_ours => canary(candidate, endpoint, percent, seen),
         // It is the stable version beside a newer one's canary.
         Some(_) => Action::Succeeded,
-        None if was_stable(endpoint, candidate) => Action::Succeeded,
-        None if is_ours => Action::Ended { reason: "too many predictions failed in its canary".to_owned() },
+        None if candidate.was_stable_at(endpoint) => Action::Succeeded,
+        None if is_ours => Action::Ended { reason: rolled_back(candidate, endpoint) },
         None if seen.of_later_data.is_some() => Action::Ended { reason: overtaken(candidate, seen) },
         None if seen.settled >= Some(candidate.version) => Action::Ended { reason: overtaken(candidate, seen) },
         None => start(candidate, endpoint, seen.now),
     }
 }
 
-fn share(endpoint: &EndpointState, candidate: &Candidate<'_>) -> Option<u8> {
-    endpoint.deployed.iter().find(|deployed| is_candidate(deployed, candidate)).map(|deployed| deployed.traffic)
-}
-
-fn is_candidate(deployed: &Deployed, candidate: &Candidate<'_>) -> bool {
-    deployed.model == *candidate.model && deployed.version == candidate.version
-}
-
-fn was_stable(endpoint: &EndpointState, candidate: &Candidate<'_>) -> bool {
-    endpoint.previous.iter().any(|deployed| is_candidate(deployed, candidate))
+/// What its canary broke, as it was found then.
+fn rolled_back(candidate: &Candidate<'_>, endpoint: &EndpointState) -> String {
+    let moves = endpoint.moves.iter().rev();
+    let mut of_it = moves.filter(|of| of.model == *candidate.model && of.version == candidate.version);
+    let reason = of_it.find(|of| of.kind == TrafficMove::RolledBack).and_then(|of| of.reason.clone());
+    reason.unwrap_or_else(|| "its canary failed".to_owned())
 }
 
 fn overtaken(candidate: &Candidate<'_>, seen: &Seen) -> String {
@@ -130,15 +143,10 @@ fn canary(candidate: &Candidate<'_>, endpoint: &EndpointState, percent: u8, seen
     };
     let baked = (seen.now - endpoint.since).to_std().unwrap_or_default();
     let left = Duration::from_secs(canary.bake_seconds).saturating_sub(baked);
-    let is_judged = left.is_zero() || seen.stats.requests >= ENOUGH_REQUESTS;
-    if is_judged && error_rate(seen.stats) > canary.max_error_rate {
-        return Action::RollBack {
-            to: traffic::back_to_stable(candidate, endpoint, seen.now),
-            reason: format!(
-                "{} of {} predictions failed while it had {percent} % of the traffic; its canary allows a share of {}",
-                seen.stats.errors, seen.stats.requests, canary.max_error_rate
-            ),
-        };
+    let stable = traffic::stable(endpoint).map(|stable| (stable.version, seen.stable_stats));
+    if let Some(breach) = breach::of(canary, seen.stats, stable, left.is_zero()) {
+        let reason = format!("with {percent} % of the traffic, {breach}");
+        return Action::RollBack { to: traffic::back_to_stable(candidate, endpoint, &reason, seen.now), reason };
     }
     if left.is_zero() {
         let next = canary.steps.iter().copied().find(|step| *step > percent).unwrap_or(100);
@@ -153,11 +161,6 @@ fn wait(canary: &Canary, percent: u8, left: Duration) -> Action {
         reason: format!("canary step {step} of {}: watched with {percent} % of the traffic", canary.steps.len()),
         check_after: left.min(WATCH_EVERY),
     }
-}
-
-/// No requests are no errors: an endpoint nobody asks is not held up.
-fn error_rate(stats: ServingStats) -> f64 {
-    if stats.requests == 0 { 0.0 } else { stats.errors as f64 / stats.requests as f64 }
 }
 
 #[cfg(test)]
@@ -194,15 +197,29 @@ mod tests {
             since: start_of_time(),
             by: fingerprint(by).to_string(),
             previous: deployed(&previous),
+            moves: Vec::new(),
             revision: 7,
         }
     }
 
     /// What is next for version 2, seconds after the traffic last changed; `settled` is what the endpoint's mover says.
     fn next_for_2(endpoint: Option<EndpointState>, settled: u64, stats: (u64, u64), seconds: i64) -> Action {
-        let canary = Canary { steps: vec![10, 50, 100], bake_seconds: BAKE, max_error_rate: 0.05 };
+        let canary = Canary {
+            steps: vec![10, 50, 100],
+            bake_seconds: BAKE,
+            max_error_rate: 0.05,
+            max_latency_ms: None,
+            max_score_shift: None,
+        };
         let (model, fingerprint) = (name(), fingerprint(2));
+        let step = StepRef {
+            run: "shop".parse().unwrap(),
+            step: "promote/churn".parse().unwrap(),
+            fingerprint: fingerprint.clone(),
+            attempt: 1,
+        };
         let candidate = Candidate {
+            step: &step,
             model: &model,
             version: 2,
             sequence: 1,
@@ -214,7 +231,8 @@ mod tests {
             endpoint,
             settled: Some(settled),
             of_later_data: None,
-            stats: ServingStats { requests: stats.0, errors: stats.1 },
+            stats: ServingStats { requests: stats.0, errors: stats.1, ..ServingStats::default() },
+            stable_stats: ServingStats::default(),
             now: start_of_time() + chrono::TimeDelta::seconds(seconds),
         };
         next(&candidate, &seen)
@@ -256,8 +274,15 @@ mod tests {
         assert!(matches!(at((0, 0), 60), Action::Shift(_)), "nobody asking is no reason to stop");
         match at((100, 6), 10) {
             Action::RollBack { to, reason } => {
-                assert_eq!((to.deployed, to.previous), (deployed(&[(1, 100)]), Vec::new()));
-                assert!(reason.starts_with("6 of 100 predictions failed while it had 10 %"), "{reason}");
+                assert_eq!((&to.deployed, &to.previous), (&deployed(&[(1, 100)]), &Vec::new()));
+                assert_eq!(
+                    reason,
+                    "with 10 % of the traffic, 6 of 100 predictions failed; its canary allows a share of 0.05"
+                );
+                let moved = to.moves.last().unwrap();
+                assert_eq!((moved.kind, moved.reason.as_deref()), (TrafficMove::RolledBack, Some(&*reason)));
+                // Asked again, it says the same.
+                assert_eq!(next_for_2(Some(to), 2, (0, 0), 20), Action::Ended { reason });
             }
             other => panic!("{other:?}"),
         }

@@ -1,8 +1,10 @@
 //! Ensures a trained model is registered, judged by its gate and, if that lets it, serving.
 //!
 //! Consumes `dev.millstream.promotion.requested.v1`; emits `dev.millstream.model.promoted.v1` or
-//! `dev.millstream.model.rejected.v1`. [`by_hand`] is what a person may do to the traffic besides.
+//! `dev.millstream.model.rejected.v1`, and `dev.millstream.model.traffic_moved.v1` for each move of the traffic. [`by_hand`] is
+//! what a person may do to the traffic besides.
 
+mod breach;
 pub mod by_hand;
 mod decide;
 mod judge;
@@ -12,8 +14,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use millstream_events::{
-    Command,
-    fact::{ModelJudged, Outcome},
+    Command, Event, StepRef,
+    fact::{ModelJudged, Outcome, TrafficMoved},
     work::{self, Serving, WorkKind},
 };
 use millstream_ports::{
@@ -36,6 +38,7 @@ pub const DECLARATION: Declaration = Declaration {
     emits: &[
         "dev.millstream.model.promoted.v1",
         "dev.millstream.model.rejected.v1",
+        "dev.millstream.model.traffic_moved.v1",
         "dev.millstream.step.failed.v1",
         "dev.millstream.step.deferred.v1",
     ],
@@ -71,17 +74,20 @@ impl PromoteModel {
                 settled: None,
                 of_later_data: None,
                 stats: ServingStats::default(),
+                stable_stats: ServingStats::default(),
                 now,
             });
         };
         let settled = by_hand::newest_moved(&*self.registry, candidate.model, &endpoint).await?;
-        let stats = if endpoint.deployed.iter().any(|deployed| deployed.version == candidate.version) {
-            self.endpoints.stats(candidate.endpoint, candidate.version).await?
-        } else {
-            ServingStats::default()
-        };
+        let (mut stats, mut stable_stats) = (ServingStats::default(), ServingStats::default());
+        if candidate.share_of(&endpoint).is_some() {
+            stats = self.endpoints.stats(candidate.endpoint, candidate.version).await?;
+            if let Some(stable) = traffic::stable(&endpoint).filter(|stable| !candidate.is(stable)) {
+                stable_stats = self.endpoints.stats(candidate.endpoint, stable.version).await?;
+            }
+        }
         let of_later_data = self.of_later_data(candidate, &endpoint).await?;
-        Ok(Seen { endpoint: Some(endpoint), settled, of_later_data, stats, now })
+        Ok(Seen { endpoint: Some(endpoint), settled, of_later_data, stats, stable_stats, now })
     }
 
     /// The order in which versions are registered is the order in which trainings end; which data is later is the uploads'.
@@ -104,7 +110,8 @@ impl PromoteModel {
             match decide::next(candidate, &seen) {
                 Action::Shift(wanted) => {
                     let set = self.endpoints.set(&wanted, revision).await?;
-                    seen = Seen { endpoint: Some(set), stats: ServingStats::default(), ..seen };
+                    let none = ServingStats::default();
+                    seen = Seen { endpoint: Some(set), stats: none, stable_stats: none, ..seen };
                 }
                 Action::Wait { reason, check_after } => return Ok(RolledOut::NotYet { reason, check_after }),
                 Action::Finish => return self.finish(candidate).await,
@@ -127,8 +134,15 @@ impl PromoteModel {
         Ok(RolledOut::Fully)
     }
 
-    async fn serve(&self, version: &ModelVersion, verdict: Verdict, serving: &Serving) -> Result<Progress, Failure> {
+    async fn serve(
+        &self,
+        step: &StepRef,
+        version: &ModelVersion,
+        verdict: Verdict,
+        serving: &Serving,
+    ) -> Result<Progress, Failure> {
         let candidate = Candidate {
+            step,
             model: &version.registered.model,
             version: version.version,
             sequence: version.registered.sequence,
@@ -187,9 +201,22 @@ impl Function for PromoteModel {
         };
         let (version, verdict) = self.judge.judge(command, serving).await?;
         if verdict.promoted {
-            self.serve(&version, verdict, serving).await
+            self.serve(&command.step, &version, verdict, serving).await
         } else {
             Ok(Progress::Done(Outcome::ModelRejected(judged(&version, verdict))))
         }
     }
+
+    /// The endpoint's moves by this step, whichever attempt made them, and those by people: whoever made those may have been cut
+    /// off before telling.
+    async fn facts_beside(&self, command: &Command<Self::Work>) -> PortResult<Vec<Event>> {
+        let Some(serving) = &command.work.serving else { return Ok(Vec::new()) };
+        let Some(endpoint) = optional(self.endpoints.endpoint(&serving.endpoint).await)? else { return Ok(Vec::new()) };
+        let is_told_here = |of: &TrafficMoved| of.step.as_ref().is_none_or(|step| is_same_step(step, &command.step));
+        Ok(endpoint.moves.into_iter().filter(is_told_here).map(Event::TrafficMoved).collect())
+    }
+}
+
+fn is_same_step(one: &StepRef, other: &StepRef) -> bool {
+    one.run == other.run && one.step == other.step && one.fingerprint == other.fingerprint
 }

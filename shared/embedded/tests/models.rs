@@ -115,6 +115,7 @@ impl Machine {
             since: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
             by: "test".to_owned(),
             previous: Vec::new(),
+            moves: Vec::new(),
             revision: 0,
         };
         self.endpoints.set(&state, expected).await.unwrap()
@@ -184,11 +185,31 @@ async fn failures_of_the_model_are_counted_until_the_traffic_changes() {
     assert_eq!(port.kind(), ErrorKind::Invalid);
     assert!(port.to_string().contains("only ONNX models are served"), "{port}");
     let stats = machine.endpoints.stats(&fraud(), other).await.unwrap();
-    assert_eq!(stats, ServingStats { requests: 1, errors: 1 });
+    assert_eq!(stats, ServingStats { requests: 1, errors: 1, ..ServingStats::default() });
     machine.deploy(&[(other, 0), (good, 100)]).await;
     assert_eq!(machine.endpoints.stats(&fraud(), other).await.unwrap(), ServingStats::default());
     machine.endpoints.predict(&fraud(), request).await.unwrap();
-    assert_eq!(machine.endpoints.stats(&fraud(), good).await.unwrap(), ServingStats { requests: 1, errors: 0 });
+    let stats = machine.endpoints.stats(&fraud(), good).await.unwrap();
+    assert_eq!((stats.requests, stats.errors), (1, 0));
+}
+
+#[tokio::test]
+async fn answers_are_measured_by_version_until_the_traffic_changes() {
+    let machine = machine();
+    let first = machine.register(&machine.artifact("first", "Identity").await).await;
+    let second = machine.register(&machine.artifact("second", "Neg").await).await;
+    machine.deploy(&[(first, 50), (second, 50)]).await;
+    for n in 0..40 {
+        let request = json!({ "instances": [[1.0], [3.0]], "parameters": { "n": n } });
+        machine.endpoints.predict(&fraud(), request).await.unwrap();
+    }
+    let stats = async |version| machine.endpoints.stats(&fraud(), version).await.unwrap();
+    let (one, other) = (stats(first).await, stats(second).await);
+    assert!(one.requests > 0 && other.requests > 0 && one.requests + other.requests == 40, "{one:?} {other:?}");
+    assert_eq!((one.mean_score, other.mean_score), (Some(2.0), Some(-2.0)));
+    assert!(one.latency_p95_ms.unwrap() > 0.0 && other.latency_p95_ms.unwrap() > 0.0);
+    machine.deploy(&[(second, 100)]).await;
+    assert_eq!(stats(second).await, ServingStats::default());
 }
 
 #[tokio::test]

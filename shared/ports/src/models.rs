@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use millstream_events::{
     Fingerprint,
-    fact::GateCheck,
+    fact::{GateCheck, TrafficMoved},
     names::{ModelName, ObjectPath, RunId, TableName},
 };
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,10 @@ pub struct EndpointState {
     /// The versions that had all the traffic before, the latest last, for rollback.
     #[serde(default)]
     pub previous: Vec<Deployed>,
+    /// The latest moves of its traffic, the last one that made it what it is: facts that are kept until long after they are
+    /// published. Whoever sets the endpoint decides how many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moves: Vec<TrafficMoved>,
     /// Changes with every change; guards against two writers.
     #[serde(default)]
     pub revision: u64,
@@ -122,7 +126,8 @@ pub struct ServingStats {
     /// The 95th percentile of the time to answer, in milliseconds; absent where nothing measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p95_ms: Option<f64>,
-    /// The mean of what it answered: a number as it is, a class by its probability. Absent where nothing measures it.
+    /// The mean of what it answered: a number as it is, of two classes the second's probability, of more the likeliest's.
+    /// Absent where nothing measures it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean_score: Option<f64>,
 }

@@ -95,6 +95,7 @@ fn delivery_span(function: &'static str, delivery: &Envelope) -> Span {
 pub(crate) fn run_of(event: &Event) -> Option<&RunId> {
     match event {
         Event::RetryRequested(retry) => Some(&retry.run),
+        Event::TrafficMoved(moved) => Some(&moved.run),
         other => other.step().map(|step| &step.run),
     }
 }

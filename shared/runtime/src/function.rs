@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use millstream_events::{
-    Command,
+    Command, Event,
     fact::{Outcome, Reason},
     work::WorkKind,
 };
-use millstream_ports::{ErrorKind, PortError};
+use millstream_ports::{ErrorKind, PortError, PortResult};
 
 /// How far a step is.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,4 +75,14 @@ pub trait Function: Send + Sync + 'static {
 
     /// Ensures the step is done.
     async fn ensure(&self, command: &Command<Self::Work>) -> Result<Progress, Failure>;
+
+    /// Facts besides the step's own that are true by now and end nothing, such as each move of an endpoint's traffic.
+    ///
+    /// Read from what the function keeps, never from what it remembers: asked after every [`ensure`](Self::ensure),
+    /// whatever that has answered, it tells what an earlier one did and was cut off before telling. The ids are derived, so
+    /// that a fact told again is recognised.
+    async fn facts_beside(&self, command: &Command<Self::Work>) -> PortResult<Vec<Event>> {
+        let _ = command;
+        Ok(Vec::new())
+    }
 }

@@ -10,10 +10,20 @@
 //! | permanent                | `step.failed`   | `Done`                                   |
 //! | anything, not published  | (failed)        | `Retry`                                  |
 //!
+//! Facts beside the step's own ([`Function::facts_beside`]) are published with it, ahead of it. While a step goes on, each is
+//! published once by this process; with the fact that ends the step all of them are once more, so that one that was lost on
+//! the way is not lost for good.
+//!
 //! The acknowledgement always comes last: a crash before it means another delivery, and `ensure` has one effect however
 //! often it is asked.
 
-use std::{error::Error, fmt::Write, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    error::Error,
+    fmt::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use millstream_events::{
@@ -30,18 +40,23 @@ use crate::{
     trace_context,
 };
 
+/// Ids of facts beside a step's own that are remembered as published. One that is forgotten is published again, under the
+/// same id.
+const TOLD: usize = 1_024;
+
 /// A function with what it needs to answer deliveries.
 #[derive(Debug)]
 pub struct StepHandler<F> {
     function: F,
     bus: Arc<dyn EventBus>,
     clock: Arc<dyn Clock>,
+    told: Mutex<VecDeque<String>>,
 }
 
 impl<F: Function> StepHandler<F> {
     /// A handler that publishes `function`'s facts on `bus`.
     pub fn new(function: F, bus: Arc<dyn EventBus>, clock: Arc<dyn Clock>) -> Self {
-        Self { function, bus, clock }
+        Self { function, bus, clock, told: Mutex::default() }
     }
 
     /// The function inside.
@@ -49,20 +64,35 @@ impl<F: Function> StepHandler<F> {
         &self.function
     }
 
-    async fn ensure(&self, command: &Command<F::Work>) -> Result<Progress, Failure> {
-        catch_panic(self.function.ensure(command)).await.unwrap_or_else(|message| {
-            Err(Failure::Retry(PortError::internal(format!("{} panicked: {message}", F::NAME))))
-        })
+    /// How far the step is, and what else is true by now. Where the second cannot be told, the step is not answered either:
+    /// a step that is done is not asked again.
+    async fn ensure(&self, command: &Command<F::Work>) -> (Result<Progress, Failure>, Vec<Event>) {
+        let panicked = |message: String| PortError::internal(format!("{} panicked: {message}", F::NAME));
+        let progress = catch_panic(self.function.ensure(command))
+            .await
+            .unwrap_or_else(|message| Err(Failure::Retry(panicked(message))));
+        let beside = catch_panic(self.function.facts_beside(command)).await;
+        match (progress, beside.unwrap_or_else(|message| Err(panicked(message)))) {
+            (progress, Ok(facts)) => (progress, facts),
+            // Why it has to be asked again anyway says more.
+            (Err(Failure::Retry(error)), Err(_)) => (Err(Failure::Retry(error)), Vec::new()),
+            (_, Err(error)) => (Err(Failure::Retry(error)), Vec::new()),
+        }
     }
 
-    /// Publishes one event caused by `delivery`; answers `ack` once the bus has it.
-    async fn answer(&self, delivery: &Envelope, event: Event, ack: Ack) -> Ack {
-        let what = event.event_type();
+    /// Publishes `facts` and then `event`, if there is one, caused by `delivery`; answers `ack` once the bus has them.
+    async fn answer(&self, delivery: &Envelope, facts: Vec<Event>, event: Option<Event>, ack: Ack) -> Ack {
+        let Some(what) = event.as_ref().or(facts.last()).map(Event::event_type) else { return ack };
+        let told: Vec<String> = facts.iter().map(Event::id).collect();
         // Delivered by hand, as in a test, there is no context but the event's own.
         let traceparent = trace_context::current().or_else(|| delivery.traceparent.clone());
-        let envelope = Envelope { event, time: self.clock.now(), traceparent };
-        match self.bus.publish(vec![envelope]).await {
-            Ok(()) => ack,
+        let time = self.clock.now();
+        let envelope = |event| Envelope { event, time, traceparent: traceparent.clone() };
+        match self.bus.publish(facts.into_iter().chain(event).map(envelope).collect()).await {
+            Ok(()) => {
+                self.remember(told);
+                ack
+            }
             Err(error) => {
                 let mut reason = format!("{what} could not be published: {}", with_causes(&error));
                 if let Ack::Retry { reason: first } = ack {
@@ -74,7 +104,27 @@ impl<F: Function> StepHandler<F> {
         }
     }
 
-    async fn deferred(&self, delivery: &Envelope, command: &Command<F::Work>, error: &PortError) -> Ack {
+    fn remember(&self, ids: Vec<String>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<String> = ids.into_iter().filter(|id| !told.contains(id)).collect();
+        told.extend(new);
+        let surplus = told.len().saturating_sub(TOLD);
+        told.drain(..surplus);
+    }
+
+    /// Those of the facts that this process has not published yet.
+    fn untold(&self, facts: Vec<Event>) -> Vec<Event> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.into_iter().filter(|fact| !told.contains(&fact.id())).collect()
+    }
+
+    async fn deferred(
+        &self,
+        delivery: &Envelope,
+        command: &Command<F::Work>,
+        beside: Vec<Event>,
+        error: &PortError,
+    ) -> Ack {
         let ack = match error.kind() {
             // Asking again sooner would only use the quota up again.
             ErrorKind::Quota { retry_after } => {
@@ -84,19 +134,19 @@ impl<F: Function> StepHandler<F> {
             _ => Ack::Retry { reason: with_causes(error) },
         };
         let fact = StepFact { step: command.step.clone(), fact: Reason::new(error.to_string()) };
-        self.answer(delivery, Event::StepDeferred(fact), ack).await
+        self.answer(delivery, self.untold(beside), Some(Event::StepDeferred(fact)), ack).await
     }
 
-    async fn done(&self, delivery: &Envelope, command: &Command<F::Work>, outcome: Outcome) -> Ack {
+    async fn done(&self, delivery: &Envelope, command: &Command<F::Work>, beside: Vec<Event>, outcome: Outcome) -> Ack {
         tracing::info!(fact = outcome.event_type(), "step done");
         let fact = StepFact { step: command.step.clone(), fact: outcome };
-        self.answer(delivery, Event::StepDone(fact), Ack::Done).await
+        self.answer(delivery, beside, Some(Event::StepDone(fact)), Ack::Done).await
     }
 
-    async fn failed(&self, delivery: &Envelope, command: &Command<F::Work>, reason: Reason) -> Ack {
+    async fn failed(&self, delivery: &Envelope, command: &Command<F::Work>, beside: Vec<Event>, reason: Reason) -> Ack {
         tracing::error!(reason = reason.message, detail = reason.detail, "step failed");
         let fact = StepFact { step: command.step.clone(), fact: reason };
-        self.answer(delivery, Event::StepFailed(fact), Ack::Done).await
+        self.answer(delivery, beside, Some(Event::StepFailed(fact)), Ack::Done).await
     }
 }
 
@@ -119,14 +169,15 @@ impl<F: Function> Handler for StepHandler<F> {
             tracing::warn!(event = delivery.event.event_type(), "delivered to a function that does not take it");
             return Ack::Done;
         };
-        match self.ensure(&command).await {
-            Ok(Progress::Done(outcome)) => self.done(delivery, &command, outcome).await,
+        let (progress, beside) = self.ensure(&command).await;
+        match progress {
+            Ok(Progress::Done(outcome)) => self.done(delivery, &command, beside, outcome).await,
             Ok(Progress::Pending { reason, check_after }) => {
                 tracing::info!(reason, "step pending");
-                Ack::Pending { check_after }
+                self.answer(delivery, self.untold(beside), None, Ack::Pending { check_after }).await
             }
-            Err(Failure::Retry(error)) => self.deferred(delivery, &command, &error).await,
-            Err(Failure::Permanent(reason)) => self.failed(delivery, &command, reason).await,
+            Err(Failure::Retry(error)) => self.deferred(delivery, &command, beside, &error).await,
+            Err(Failure::Permanent(reason)) => self.failed(delivery, &command, beside, reason).await,
         }
     }
 }

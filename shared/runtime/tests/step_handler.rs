@@ -10,13 +10,21 @@ use std::{
 };
 
 use async_trait::async_trait;
-use millstream_events::{Command, Envelope, Event, fact::Reason, work::ExportTable};
+use millstream_events::{
+    Command, Envelope, Event,
+    fact::{Reason, TrafficMove, TrafficMoved},
+    work::ExportTable,
+};
 use millstream_ports::{ErrorKind, EventBus, PortError, PortResult, memory::MemoryBus};
 use millstream_runtime::{Ack, Failure, Function, Handler, Metrics, Progress, StepHandler, delivery::deliver};
-use support::{clock, export, exported, step, sweep};
+use support::{at, clock, export, exported, step, sweep};
 
 /// Answers what the test says, and panics when it has nothing more to say.
-struct Export(Mutex<VecDeque<Result<Progress, Failure>>>);
+struct Export {
+    answers: Mutex<VecDeque<Result<Progress, Failure>>>,
+    /// What is true besides; an error where that cannot be read.
+    beside: Mutex<PortResult<Vec<Event>>>,
+}
 
 #[async_trait]
 impl Function for Export {
@@ -25,13 +33,50 @@ impl Function for Export {
 
     async fn ensure(&self, command: &Command<ExportTable>) -> Result<Progress, Failure> {
         assert_eq!(command.work.table.to_string(), "production.features");
-        let answer = self.0.lock().unwrap().pop_front();
+        let answer = self.answers.lock().unwrap().pop_front();
         answer.expect("no answer left")
+    }
+
+    async fn facts_beside(&self, _: &Command<ExportTable>) -> PortResult<Vec<Event>> {
+        match &*self.beside.lock().unwrap() {
+            Ok(facts) => Ok(facts.clone()),
+            Err(error) => Err(PortError::new(error.kind(), error.to_string())),
+        }
     }
 }
 
 fn handler(bus: Arc<dyn EventBus>, answers: Vec<Result<Progress, Failure>>) -> StepHandler<Export> {
-    StepHandler::new(Export(Mutex::new(answers.into())), bus, clock())
+    beside(bus, answers, Ok(Vec::new()))
+}
+
+/// A handler of a function that has facts besides.
+fn beside(
+    bus: Arc<dyn EventBus>,
+    answers: Vec<Result<Progress, Failure>>,
+    facts: PortResult<Vec<Event>>,
+) -> StepHandler<Export> {
+    let function = Export { answers: Mutex::new(answers.into()), beside: Mutex::new(facts) };
+    StepHandler::new(function, bus, clock())
+}
+
+/// An endpoint's nth move.
+fn moved(number: u64) -> Event {
+    Event::TrafficMoved(TrafficMoved {
+        run: step(24).run,
+        step: Some(step(24)),
+        endpoint: "fraud".parse().unwrap(),
+        number,
+        model: "fraud".parse().unwrap(),
+        version: 2,
+        kind: TrafficMove::Stepped,
+        traffic: Vec::new(),
+        reason: None,
+        at: at("2026-11-24T06:00:00Z"),
+    })
+}
+
+fn pending() -> Result<Progress, Failure> {
+    Ok(Progress::pending("it bakes", Duration::from_secs(10)))
 }
 
 /// One delivery: the acknowledgement and what was published.
@@ -171,6 +216,48 @@ async fn an_event_that_is_no_command_of_the_function_changes_nothing() {
     assert!(!handler.takes(sweep().event.event_type()));
     assert_eq!(handler.handle(&sweep()).await, Ack::Done);
     assert!(bus.events().is_empty());
+}
+
+#[tokio::test]
+async fn facts_beside_a_pending_step_are_told_once_and_all_of_them_ahead_of_its_end() {
+    let bus = Arc::new(MemoryBus::new());
+    let handler =
+        beside(bus.clone(), vec![pending(), pending(), pending(), Ok(Progress::Done(exported()))], Ok(vec![moved(1)]));
+    let told = || bus.take().into_iter().map(|envelope| envelope.event).collect::<Vec<_>>();
+    let ack = handler.handle(&export(24)).await;
+    assert_eq!((ack, told()), (Ack::Pending { check_after: Duration::from_secs(10) }, vec![moved(1)]));
+    handler.handle(&export(24)).await;
+    assert_eq!(told(), []);
+    *handler.function().beside.lock().unwrap() = Ok(vec![moved(1), moved(2)]);
+    handler.handle(&export(24)).await;
+    assert_eq!(told(), [moved(2)]);
+    handler.handle(&export(24)).await;
+    let at_the_end = told();
+    assert_eq!(at_the_end[..2], [moved(1), moved(2)]);
+    assert_eq!(at_the_end[2].event_type(), "dev.millstream.table.exported.v1");
+}
+
+#[tokio::test]
+async fn a_fact_beside_that_could_not_be_published_is_not_taken_for_told() {
+    let handler = beside(Arc::new(BrokenBus), vec![pending()], Ok(vec![moved(1)]));
+    match handler.handle(&export(24)).await {
+        Ack::Retry { reason } => assert!(reason.contains("traffic_moved.v1 could not be published"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    let bus = Arc::new(MemoryBus::new());
+    let handler = beside(bus.clone(), vec![Err(Failure::Retry(PortError::unavailable("away")))], Ok(vec![moved(1)]));
+    assert_eq!(handler.handle(&export(24)).await, Ack::Retry { reason: "away".into() });
+    assert_eq!(bus.events()[0], moved(1), "what was done before the step failed is told");
+}
+
+#[tokio::test]
+async fn a_step_is_not_answered_while_what_is_true_besides_cannot_be_read() {
+    for answer in [Ok(Progress::Done(exported())), Err(Failure::permanent("no such column")), pending()] {
+        let bus = Arc::new(MemoryBus::new());
+        let handler = beside(bus.clone(), vec![answer], Err(PortError::unavailable("the endpoint is away")));
+        assert_eq!(handler.handle(&export(24)).await, Ack::Retry { reason: "the endpoint is away".into() });
+        assert!(matches!(&bus.events()[..], [Event::StepDeferred(_)]), "{:?}", bus.events());
+    }
 }
 
 /// Any handler, not only a function's.

@@ -30,6 +30,19 @@ pub enum Prediction<'a> {
     Value(f32),
 }
 
+impl Prediction<'_> {
+    /// One number for the answer, to be compared over time and between versions: a value as it is, of two classes the second's
+    /// probability, of more the likeliest's.
+    #[must_use]
+    pub fn score(&self) -> f64 {
+        match self {
+            Self::Value(value) => f64::from(*value),
+            Self::Class { probabilities: [_, second], .. } => f64::from(*second),
+            Self::Class { probabilities, .. } => f64::from(probabilities[highest(probabilities)]),
+        }
+    }
+}
+
 impl Predictions {
     pub(crate) fn new(signature: Arc<Signature>, values: Vec<f32>) -> Self {
         Self { signature, values }
@@ -55,6 +68,16 @@ impl Predictions {
                 probabilities: row,
             },
         })
+    }
+
+    /// The mean of the rows' [scores](Prediction::score); `None` where there are none.
+    pub fn mean_score(&self) -> Option<f64> {
+        let (sum, count) = self
+            .iter()
+            .map(|prediction| prediction.score())
+            .filter(|score| score.is_finite())
+            .fold((0.0, 0_u32), |(sum, count), score| (sum + score, count + 1));
+        (count > 0).then(|| sum / f64::from(count))
     }
 
     /// All numbers, row by row: a probability for each class, or the value.
@@ -133,6 +156,16 @@ mod tests {
             r#"[{"label":"yes","probabilities":{"no":0.25,"yes":0.75}},{"label":"no","probabilities":{"no":0.5,"yes":0.5}}]"#
         );
         assert_eq!(predictions.len(), 2);
+    }
+
+    #[test]
+    fn a_score_is_the_value_the_second_of_two_classes_or_the_likeliest_of_more() {
+        let score = |task, classes: &[&str], values| predictions(task, classes, values).mean_score();
+        assert_eq!(score(Task::Regression, &[], vec![3.0, -1.0]), Some(1.0));
+        assert_eq!(score(Task::Binary, &["no", "yes"], vec![0.75, 0.25, 0.25, 0.75]), Some(0.5));
+        assert_eq!(score(Task::Multiclass, &["a", "b", "c"], vec![0.25, 0.5, 0.25]), Some(0.5));
+        assert_eq!(score(Task::Regression, &[], vec![f32::NAN, 2.0]), Some(2.0), "what is no number has no mean");
+        assert_eq!(score(Task::Regression, &[], vec![]), None);
     }
 
     #[test]

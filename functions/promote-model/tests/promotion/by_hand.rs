@@ -1,14 +1,47 @@
 //! Rolling back and promoting by hand, and that redelivered commands leave it so.
 
-use millstream_ports::{Deployed, EndpointState, Endpoints, ErrorKind, ModelRegistry, PortResult, ServingStats};
-use millstream_promote_model::by_hand::{self, Moved, ROLLBACK};
+use std::sync::Arc;
 
-use crate::world::{World, command, model, promoted, rejected, serving, with_canary};
+use async_trait::async_trait;
+use millstream_events::{
+    Envelope, Event,
+    fact::{TrafficMove, TrafficMoved},
+};
+use millstream_ports::{
+    Deployed, EndpointState, Endpoints, ErrorKind, EventBus, ModelRegistry, PortError, PortResult, memory::MemoryBus,
+};
+use millstream_promote_model::by_hand::{self, ByHand, Moved, ROLLBACK};
+
+use crate::world::{World, command, model, promoted, rejected, requests, serving, with_canary};
 
 impl World {
-    async fn roll_back(&self) -> PortResult<Vec<Moved>> {
-        by_hand::rollback(&*self.models, &*self.models, &*self.clock, &model()).await
+    fn by_hand<'a>(&'a self, bus: &'a dyn EventBus) -> ByHand<'a> {
+        ByHand { registry: &*self.models, endpoints: &*self.models, bus, clock: &*self.clock }
     }
+
+    async fn roll_back(&self) -> PortResult<Vec<Moved>> {
+        self.by_hand(&MemoryBus::new()).rollback(&model()).await
+    }
+}
+
+/// A bus that takes nothing.
+#[derive(Debug)]
+struct BrokenBus;
+
+#[async_trait]
+impl EventBus for BrokenBus {
+    async fn publish(&self, _: Vec<Envelope>) -> PortResult<()> {
+        Err(PortError::unavailable("no route to the bus"))
+    }
+}
+
+/// What was told of moves: their numbers, why, and what was moved.
+fn told(events: &[Event]) -> Vec<(u64, TrafficMove, u64)> {
+    let moves = events.iter().filter_map(|event| match event {
+        Event::TrafficMoved(TrafficMoved { number, kind, version, .. }) => Some((*number, *kind, *version)),
+        _ => None,
+    });
+    moves.collect()
 }
 
 fn all_to(version: u64) -> Deployed {
@@ -87,7 +120,7 @@ async fn a_rollback_after_a_failed_canary_does_not_bring_that_canary_back() {
     world.promoted("second").await;
     let third = command("third", with_canary());
     world.ensure(&third).await;
-    world.models.set_stats(&model(), 3, ServingStats { requests: 100, errors: 100 }).unwrap();
+    world.models.set_stats(&model(), 3, requests(100, 100)).unwrap();
     rejected(world.ensure(&third).await);
     world.roll_back().await.unwrap();
     rejected(world.ensure(&third).await);
@@ -124,7 +157,7 @@ async fn a_version_promoted_by_hand_stays_whatever_its_gate_said() {
     let mut strict = serving();
     strict.promote_when = vec!["auc >= 0.9".into()];
     rejected(world.ensure(&command("second", strict.clone())).await);
-    by_hand::promote(&*world.models, &*world.models, &*world.clock, &model(), 2).await.unwrap();
+    world.by_hand(&MemoryBus::new()).promote(&model(), 2).await.unwrap();
     rejected(world.ensure(&command("second", strict)).await);
     promoted(world.ensure(&command("first", serving())).await);
     assert_eq!((world.traffic().await, world.production().await), (vec![(2, 100)], Some(2)));
@@ -136,6 +169,67 @@ async fn a_version_promoted_by_hand_stays_whatever_its_gate_said() {
 async fn a_version_that_does_not_exist_cannot_be_promoted_by_hand() {
     let world = World::new();
     world.promoted("first").await;
-    let error = by_hand::promote(&*world.models, &*world.models, &*world.clock, &model(), 7).await.unwrap_err();
+    let error = world.by_hand(&MemoryBus::new()).promote(&model(), 7).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn a_move_by_hand_is_told_in_the_story_of_the_version_that_it_concerns() {
+    let world = World::new();
+    world.promoted("first").await;
+    world.promoted("second").await;
+    let bus = Arc::new(MemoryBus::new());
+    world.by_hand(&*bus).rollback(&model()).await.unwrap();
+    let events = bus.events();
+    assert_eq!(told(&events), [(3, TrafficMove::RolledBackByHand, 2)]);
+    let Event::TrafficMoved(moved) = &events[0] else { panic!("{events:?}") };
+    assert_eq!((&moved.step, moved.run.clone()), (&None, command("second", serving()).step.run));
+    assert_eq!(moved.traffic.iter().map(|share| (share.version, share.percent)).collect::<Vec<_>>(), [(1, 100)]);
+    world.by_hand(&*bus).promote(&model(), 2).await.unwrap();
+    let told_first = (3, TrafficMove::RolledBackByHand, 2);
+    assert_eq!(told(&bus.events()), [told_first, told_first, (4, TrafficMove::PromotedByHand, 2)]);
+    assert_eq!(bus.events()[0].id(), bus.events()[1].id(), "told again, it is recognised");
+}
+
+#[tokio::test]
+async fn a_rollback_that_could_not_be_told_is_finished_when_asked_for_again() {
+    let world = World::new();
+    for training in ["first", "second", "third"] {
+        world.promoted(training).await;
+    }
+    let error = world.by_hand(&BrokenBus).rollback(&model()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let bus = Arc::new(MemoryBus::new());
+    world.by_hand(&*bus).rollback(&model()).await.unwrap();
+    assert_eq!(told(&bus.events()), [(4, TrafficMove::RolledBackByHand, 3)]);
+    assert_eq!(
+        (world.traffic().await, world.production().await),
+        (vec![(2, 100)], Some(2)),
+        "one version back, not two"
+    );
+}
+
+#[tokio::test]
+async fn a_promotion_by_hand_that_could_not_be_told_is_told_and_named_when_asked_for_again() {
+    let world = World::new();
+    world.promoted("first").await;
+    world.promoted("second").await;
+    world.by_hand(&BrokenBus).promote(&model(), 1).await.unwrap_err();
+    assert_eq!(world.production().await, Some(2));
+    let bus = Arc::new(MemoryBus::new());
+    world.by_hand(&*bus).promote(&model(), 1).await.unwrap();
+    assert_eq!(told(&bus.events()), [(3, TrafficMove::PromotedByHand, 1)]);
+    assert_eq!((world.traffic().await, world.production().await), (vec![(1, 100)], Some(1)));
+}
+
+#[tokio::test]
+async fn a_move_by_hand_that_nobody_told_is_told_with_the_next_promotion() {
+    let world = World::new();
+    world.promoted("first").await;
+    world.promoted("second").await;
+    world.by_hand(&BrokenBus).rollback(&model()).await.unwrap_err();
+    let bus = Arc::new(MemoryBus::new());
+    world.deliver(&bus, &command("third", serving())).await;
+    let expected = [(3, TrafficMove::RolledBackByHand, 2), (4, TrafficMove::Finished, 3)];
+    assert_eq!(told(&bus.events()), expected);
 }

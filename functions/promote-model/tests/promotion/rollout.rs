@@ -2,12 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use millstream_events::{Command, Envelope, Event, work::Work};
+use millstream_events::{Event, fact::TrafficMove};
 use millstream_ports::{ModelRegistry, ServingStats, memory::MemoryBus};
 use millstream_runtime::{Ack, Failure, Function, Handler, Progress, StepHandler};
 
 use crate::world::{
-    BAKE_SECONDS, World, artifact, command, command_with, model, numbers, promoted, rejected, serving, with_canary,
+    BAKE_SECONDS, World, artifact, command, command_with, delivery, model, numbers, promoted, rejected, requests,
+    serving, with_canary,
 };
 
 fn versus_champion() -> millstream_events::work::Serving {
@@ -159,9 +160,9 @@ async fn a_canary_whose_predictions_fail_is_rolled_back_and_stays_so() {
     world.promoted("first").await;
     let second = command("second", with_canary());
     check_after(world.ensure(&second).await);
-    world.models.set_stats(&model(), 2, ServingStats { requests: 100, errors: 6 }).unwrap();
+    world.models.set_stats(&model(), 2, requests(100, 6)).unwrap();
     let judged = rejected(world.ensure(&second).await);
-    assert!(judged.rolled_back.unwrap().starts_with("6 of 100 predictions failed"), "the numbers are told");
+    assert!(judged.rolled_back.unwrap().contains("6 of 100 predictions failed"), "the numbers are told");
     assert_eq!((world.traffic().await, world.production().await), (vec![(1, 100)], Some(1)));
 
     let state = world.endpoint().await;
@@ -175,7 +176,7 @@ async fn one_failed_prediction_of_two_waits_for_the_end_of_the_bake() {
     world.promoted("first").await;
     let second = command("second", with_canary());
     check_after(world.ensure(&second).await);
-    world.models.set_stats(&model(), 2, ServingStats { requests: 2, errors: 1 }).unwrap();
+    world.models.set_stats(&model(), 2, requests(2, 1)).unwrap();
     check_after(world.ensure(&second).await);
     world.clock.advance(Duration::from_secs(BAKE_SECONDS));
     assert!(rejected(world.ensure(&second).await).rolled_back.is_some());
@@ -225,13 +226,66 @@ async fn redelivered_commands_publish_one_and_the_same_fact() {
     let world = World::new();
     let bus = Arc::new(MemoryBus::new());
     let handler = StepHandler::new(world.function(), bus.clone(), world.clock.clone());
-    let Command { step, work } = command("first", serving());
-    let event = Event::Command(Command { step, work: Work::PromoteModel(work) });
-    let delivery = Envelope { event, time: "2026-01-01T00:00:00Z".parse().unwrap(), traceparent: None };
+    let delivery = delivery(&command("first", serving()));
     assert_eq!(handler.handle(&delivery).await, Ack::Done);
     assert_eq!(handler.handle(&delivery).await, Ack::Done);
     let facts = bus.events();
-    assert_eq!(facts.len(), 2);
-    assert_eq!(facts[0], facts[1]);
+    assert_eq!(facts.len(), 4, "the move and the end, twice: {facts:?}");
+    assert_eq!(facts[..2], facts[2..]);
+    assert_eq!(facts[0].id(), facts[2].id());
     assert_eq!(world.endpoint().await.revision, 1);
+}
+
+#[tokio::test]
+async fn a_canary_whose_answers_are_slow_or_elsewhere_is_rolled_back_with_the_numbers() {
+    let slow = ServingStats { latency_p95_ms: Some(350.0), ..requests(100, 0) };
+    let elsewhere = ServingStats { mean_score: Some(0.75), ..requests(100, 0) };
+    for (stats, reason) in [
+        (slow, "with 10 % of the traffic, the 95th percentile of 100 answers took 350 ms; its canary allows 200 ms"),
+        (
+            elsewhere,
+            "with 10 % of the traffic, its mean score is 0.75 in 100 requests, that of version 1 beside it 0.5 in 900: a shift \
+             of 0.25; its canary allows 0.1",
+        ),
+    ] {
+        let world = World::new();
+        world.promoted("first").await;
+        let second = command("second", with_canary());
+        check_after(world.ensure(&second).await);
+        let stable = ServingStats { mean_score: Some(0.5), latency_p95_ms: Some(900.0), ..requests(900, 0) };
+        world.models.set_stats(&model(), 1, stable).unwrap();
+        world.models.set_stats(&model(), 2, stats).unwrap();
+        assert_eq!(rejected(world.ensure(&second).await).rolled_back.as_deref(), Some(reason));
+        assert_eq!((world.traffic().await, world.production().await), (vec![(1, 100)], Some(1)));
+        let again = rejected(world.ensure(&second).await);
+        assert_eq!(again.rolled_back.as_deref(), Some(reason), "asked again, it says why just so");
+    }
+}
+
+#[tokio::test]
+async fn each_move_of_a_canary_is_told_once_while_it_goes_on_and_again_at_its_end() {
+    let world = World::new();
+    world.promoted("first").await;
+    let bus = Arc::new(MemoryBus::new());
+    let handler = StepHandler::new(world.function(), bus.clone(), world.clock.clone());
+    let delivery = delivery(&command("second", with_canary()));
+    let told = || {
+        let moves = bus.take().into_iter().filter_map(|envelope| match envelope.event {
+            Event::TrafficMoved(moved) => Some((moved.number, moved.kind, moved.traffic.last().unwrap().percent)),
+            _ => None,
+        });
+        moves.collect::<Vec<_>>()
+    };
+    let (started, stepped, finished) =
+        ((2, TrafficMove::Started, 10), (3, TrafficMove::Stepped, 50), (4, TrafficMove::Finished, 100));
+    for expected in [vec![started], vec![stepped], vec![started, stepped, finished]] {
+        handler.handle(&delivery).await;
+        assert_eq!(told(), expected);
+        if expected.len() == 1 {
+            assert!(matches!(handler.handle(&delivery).await, Ack::Pending { .. }));
+            assert_eq!(told(), [], "asked again, there is nothing new");
+        }
+        world.clock.advance(Duration::from_secs(BAKE_SECONDS));
+    }
+    assert_eq!(world.traffic().await, [(2, 100)]);
 }

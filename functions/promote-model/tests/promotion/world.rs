@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use millstream_events::{
-    Command, Fingerprint, StepRef,
+    Command, Envelope, Event, Fingerprint, StepRef,
     fact::{ModelJudged, ModelTrained, Outcome},
     names::{ModelName, ObjectPath},
-    work::{Canary, PromoteModel as Promote, Serving},
+    work::{Canary, PromoteModel as Promote, Serving, Work},
 };
 use millstream_ports::{
-    EndpointState, Endpoints, ModelRegistry,
+    EndpointState, Endpoints, EventBus, ModelRegistry, ServingStats,
     memory::{ManualClock, MemoryModels},
 };
 use millstream_promote_model::PromoteModel;
-use millstream_runtime::{Function, Progress};
+use millstream_runtime::{Ack, Function, Handler, Progress, StepHandler};
 
 pub(crate) const BAKE_SECONDS: u64 = 60;
 
@@ -34,6 +34,11 @@ impl World {
 
     pub(crate) async fn ensure(&self, command: &Command<Promote>) -> Progress {
         self.function().ensure(command).await.unwrap()
+    }
+
+    /// Delivers a command once, to a function that has just started, whose facts go to `bus`.
+    pub(crate) async fn deliver(&self, bus: &Arc<impl EventBus + 'static>, command: &Command<Promote>) -> Ack {
+        StepHandler::new(self.function(), bus.clone(), self.clock.clone()).handle(&delivery(command)).await
     }
 
     /// Promotes a training without a canary.
@@ -65,8 +70,26 @@ pub(crate) fn serving() -> Serving {
 }
 
 pub(crate) fn with_canary() -> Serving {
-    let canary = Canary { steps: vec![10, 50, 100], bake_seconds: BAKE_SECONDS, max_error_rate: 0.05 };
+    let canary = Canary {
+        steps: vec![10, 50, 100],
+        bake_seconds: BAKE_SECONDS,
+        max_error_rate: 0.05,
+        max_latency_ms: Some(200.0),
+        max_score_shift: Some(0.1),
+    };
     Serving { canary: Some(canary), ..serving() }
+}
+
+/// A command as it travels.
+pub(crate) fn delivery(command: &Command<Promote>) -> Envelope {
+    let Command { step, work } = command.clone();
+    let event = Event::Command(Command { step, work: Work::PromoteModel(work) });
+    Envelope { event, time: "2026-01-01T00:00:00Z".parse().unwrap(), traceparent: None }
+}
+
+/// Requests, of which some failed.
+pub(crate) fn requests(requests: u64, errors: u64) -> ServingStats {
+    ServingStats { requests, errors, ..ServingStats::default() }
 }
 
 pub(crate) fn artifact(training: &str) -> ObjectPath {
@@ -84,6 +107,7 @@ pub(crate) fn command_with(training: &str, serving: Option<Serving>, metrics: &[
         metrics: numbers(metrics),
         log: None,
         seconds: 1.0,
+        cost: None,
     };
     let definition = serde_json::to_vec(&serving).unwrap();
     let step = StepRef {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream::BoxStream};
 use millstream_events::{
     Envelope, Event,
-    fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated},
+    fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated, TrafficMove, TrafficMoved},
     work::Work,
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -30,10 +30,14 @@ pub(crate) fn stream(observed: Receiver<Arc<Envelope>>) -> BoxStream<'static, Ev
 
 fn view(envelope: &Envelope) -> EventView {
     let step = envelope.event.step();
+    let moved_in = match &envelope.event {
+        Event::TrafficMoved(moved) => Some(&moved.run),
+        _ => None,
+    };
     EventView {
         time: envelope.time,
         event_type: envelope.event.event_type().to_owned(),
-        run: step.map(|step| step.run.to_string()),
+        run: step.map(|step| &step.run).or(moved_in).map(ToString::to_string),
         step: step.map(|step| step.step.to_string()),
         says: says(&envelope.event),
     }
@@ -53,7 +57,24 @@ fn says(event: &Event) -> String {
         Event::StepDone(fact) => outcome(&fact.fact),
         Event::StepFailed(fact) => format!("failed: {}", fact.fact.message),
         Event::StepDeferred(fact) => format!("put off: {}", fact.fact.message),
+        Event::TrafficMoved(moved) => moved_traffic(moved),
     }
+}
+
+/// An endpoint's traffic after a move, in a few words.
+pub(crate) fn moved_traffic(moved: &TrafficMoved) -> String {
+    let shares: Vec<String> =
+        moved.traffic.iter().map(|share| format!("version {} {} %", share.version, share.percent)).collect();
+    let what = match moved.kind {
+        TrafficMove::Started => "its canary begins",
+        TrafficMove::Stepped => "the canary's next step",
+        TrafficMove::Finished => "it has all the traffic",
+        TrafficMove::RolledBack => "the canary is rolled back",
+        TrafficMove::PromotedByHand => "promoted by hand",
+        TrafficMove::RolledBackByHand => "rolled back by hand",
+    };
+    let why = moved.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("endpoint {}: {}; version {}, {what}{why}", moved.endpoint, shares.join(", "), moved.version)
 }
 
 fn asked(work: &Work) -> String {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use millstream_events::{
     StepRef,
-    fact::{Outcome, Reason},
+    fact::{Outcome, Reason, TrafficMoved},
     history::{Finished, History, Record},
     names::StepName,
 };
@@ -44,7 +44,13 @@ pub(crate) fn details(snapshot: &Snapshot, plan: Option<&Plan>) -> RunDetails {
         bad_rows: steps.iter().map(bad_rows).sum(),
         reason,
     };
-    RunDetails { summary, started_by: known.started_by.clone(), definition_changed: ended.is_some(), steps }
+    RunDetails {
+        summary,
+        started_by: known.started_by.clone(),
+        definition_changed: ended.is_some(),
+        steps,
+        moves: known.moves.into_iter().cloned().collect(),
+    }
 }
 
 fn status(state: RunState) -> RunStatus {
@@ -99,6 +105,7 @@ struct Known<'a> {
     done: HashMap<&'a StepRef, &'a Outcome>,
     failed: HashMap<&'a StepRef, &'a Reason>,
     finished: Option<&'a Finished>,
+    moves: Vec<&'a TrafficMoved>,
 }
 
 impl<'a> Known<'a> {
@@ -120,10 +127,13 @@ impl<'a> Known<'a> {
                     known.failed.insert(&fact.step, &fact.fact);
                 }
                 Record::Finished(finished) => known.finished = Some(finished),
+                Record::Moved(moved) => known.moves.push(moved),
                 Record::Deferred(_) | Record::Retried(_) | Record::Gathered { .. } => {}
             }
         }
         known.started_by.dedup();
+        // They are recorded as they are told, which may be late.
+        known.moves.sort_by_key(|moved| (moved.at, moved.number));
         known
     }
 

@@ -1,19 +1,19 @@
 //! The operations on a platform in this process.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use millstream_events::{
-    Event, Fingerprint,
+    Envelope, Event, Fingerprint,
     contract::ColumnType,
     history::History,
     names::{ModelName, ObjectPath, PipelineName, RunId, StepName},
     trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, SweepDue},
 };
 use millstream_pipeline::pattern::run_key;
-use millstream_ports::ObjectStore;
-use millstream_promote_model::{PRODUCTION, by_hand};
+use millstream_ports::{EventBus, ObjectStore, PortResult};
+use millstream_promote_model::{PRODUCTION, by_hand::ByHand};
 use serde_json::Value;
 
 use super::{
@@ -225,7 +225,13 @@ impl Operations for Local {
     async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Rollback>> {
         self.model(model).await?;
         let platform = &self.0;
-        let moved = by_hand::rollback(&*platform.registry, &*platform.endpoints, &*platform.clock, model).await?;
+        let by_hand = ByHand {
+            registry: &*platform.registry,
+            endpoints: &*platform.endpoints,
+            bus: &StraightIn(platform),
+            clock: &*platform.clock,
+        };
+        let moved = by_hand.rollback(model).await?;
         Ok(moved
             .into_iter()
             .map(|moved| Rollback {
@@ -242,6 +248,25 @@ impl Operations for Local {
 
     async fn events(&self) -> Answer<BoxStream<'static, EventView>> {
         Ok(events::stream(self.0.dispatcher.subscribe()))
+    }
+}
+
+/// Takes facts straight into the ledger: a command may work where no platform runs to deliver them.
+struct StraightIn<'a>(&'a Platform);
+
+impl fmt::Debug for StraightIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StraightIn")
+    }
+}
+
+#[async_trait]
+impl EventBus for StraightIn<'_> {
+    async fn publish(&self, events: Vec<Envelope>) -> PortResult<()> {
+        for envelope in events {
+            self.0.tell(envelope.event).await?;
+        }
+        Ok(())
     }
 }
 

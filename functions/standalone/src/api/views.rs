@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use millstream_events::{
     contract::Column,
-    fact::Outcome,
+    fact::{Outcome, TrafficMoved},
     names::{ModelName, ObjectPath, TableName},
 };
 use millstream_ports::{EndpointState, ModelVersion};
@@ -73,6 +73,9 @@ pub(crate) struct RunDetails {
     pub(crate) definition_changed: bool,
     /// Its steps, each after those it needs.
     pub(crate) steps: Vec<StepView>,
+    /// How the traffic of endpoints moved for its models, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) moves: Vec<TrafficMoved>,
 }
 
 /// One step of a run.

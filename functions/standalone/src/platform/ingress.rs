@@ -23,7 +23,11 @@ impl Handler for Ingress {
 
     async fn handle(&self, delivery: &Envelope) -> Ack {
         match &delivery.event {
-            Event::Command(_) | Event::StepDone(_) | Event::StepFailed(_) | Event::StepDeferred(_) => {
+            Event::Command(_)
+            | Event::StepDone(_)
+            | Event::StepFailed(_)
+            | Event::StepDeferred(_)
+            | Event::TrafficMoved(_) => {
                 tracing::warn!(event = delivery.event.event_type(), "not taken from outside: it is no trigger");
                 Ack::Done
             }

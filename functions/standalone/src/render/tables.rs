@@ -11,13 +11,13 @@ use crate::api::{
     },
 };
 
-fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(super) fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header(header);
     table
 }
 
-fn print(table: &Table) {
+pub(super) fn print(table: &Table) {
     for text in table.to_string().lines() {
         line(text.trim_end());
     }
@@ -49,7 +49,7 @@ pub(crate) fn runs(runs: &[RunSummary]) {
 }
 
 pub(crate) fn run(details: &RunDetails) {
-    let RunDetails { summary, started_by, steps, definition_changed } = details;
+    let RunDetails { summary, started_by, steps, definition_changed, moves } = details;
     line(&format!(
         "{}  {}  started {}  took {}",
         summary.run,
@@ -74,6 +74,9 @@ pub(crate) fn run(details: &RunDetails) {
         ]);
     }
     print(&table);
+    for moved in moves {
+        line(&format!("{}  {}", when(Some(moved.at)), events::moved_traffic(moved)));
+    }
     for step in steps.iter().filter(|step| step.state == "failed") {
         if let Some(detail) = &step.detail {
             line(&format!("\n{}:\n{detail}", step.step));

@@ -1,9 +1,6 @@
 //! Endpoints: their state as objects, their predictions in this process.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use millstream_events::names::ModelName;
@@ -15,7 +12,14 @@ use millstream_scoring::{Model, ModelError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{BUCKET, loaded::LoadedModels, object, read, registry::FileRegistry, write};
+use super::{
+    BUCKET,
+    loaded::LoadedModels,
+    measured::{Answered, Measured, Served},
+    object, read,
+    registry::FileRegistry,
+    write,
+};
 use crate::blocking::blocking;
 
 /// [`Endpoints`] that answer in this process, with models of the registry beside them.
@@ -24,15 +28,7 @@ pub struct FileEndpoints {
     store: Arc<dyn ObjectStore>,
     registry: FileRegistry,
     models: LoadedModels,
-    stats: Mutex<HashMap<Served, ServingStats>>,
-}
-
-/// A version under one state of its endpoint: a new state counts from nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Served {
-    endpoint: ModelName,
-    version: u64,
-    revision: u64,
+    measured: Measured,
 }
 
 /// The body of a request. `parameters` has no effect: the models served here take none.
@@ -47,7 +43,7 @@ impl FileEndpoints {
         Self {
             registry: FileRegistry::new(store.clone(), clock),
             models: LoadedModels::new(store.clone()),
-            stats: Mutex::default(),
+            measured: Measured::default(),
             store,
         }
     }
@@ -60,15 +56,6 @@ impl FileEndpoints {
                 "version {version} of model {model} has no model.onnx in {artifact}: only ONNX models are served in process"
             ))
         })
-    }
-
-    fn count(&self, served: Served, failed: bool) {
-        let mut all = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        // The numbers of an endpoint's earlier states are never asked for again.
-        all.retain(|known, _| known.endpoint != served.endpoint || known.revision >= served.revision);
-        let stats = all.entry(served).or_default();
-        stats.requests += 1;
-        stats.errors += u64::from(failed);
     }
 }
 
@@ -86,10 +73,16 @@ fn route<'a>(state: &'a EndpointState, request: &Value) -> Option<&'a Deployed> 
     })
 }
 
-async fn answer(model: Arc<Model>, instances: Vec<Value>) -> Result<Value, PredictError> {
-    let scored = blocking(move || Ok(model.predict_instances(&instances).map(serde_json::to_value)));
+/// The predictions, and what they say of the version.
+async fn answer(model: Arc<Model>, instances: Vec<Value>) -> Result<(Value, Answered), PredictError> {
+    let scored = blocking(move || {
+        Ok(model.predict_instances(&instances).map(|predictions| {
+            let answered = Answered { rows: predictions.len() as u64, mean_score: predictions.mean_score() };
+            serde_json::to_value(predictions).map(|json| (json, answered))
+        }))
+    });
     match scored.await? {
-        Ok(predictions) => predictions
+        Ok(written) => written
             .map_err(|error| PortError::internal("the predictions cannot be written as JSON").caused_by(error).into()),
         Err(ModelError::Instance(error)) => Err(PredictError::BadRequest(error.to_string())),
         Err(error) => Err(PortError::internal(format!("the model failed: {error}")).caused_by(error).into()),
@@ -140,7 +133,7 @@ impl Endpoints for FileEndpoints {
     async fn stats(&self, endpoint: &ModelName, version: u64) -> PortResult<ServingStats> {
         let revision = self.endpoint(endpoint).await?.revision;
         let served = Served { endpoint: endpoint.clone(), version, revision };
-        Ok(self.stats.lock().unwrap_or_else(PoisonError::into_inner).get(&served).copied().unwrap_or_default())
+        Ok(self.measured.stats(&served))
     }
 
     async fn predict(&self, endpoint: &ModelName, request: Value) -> Result<Value, PredictError> {
@@ -150,14 +143,20 @@ impl Endpoints for FileEndpoints {
         let Request { instances } = serde_json::from_value(request).map_err(|error| {
             PredictError::BadRequest(format!("the request is not {{\"instances\": [..]}}: {error}"))
         })?;
+        let begun = Instant::now();
         let answered = match self.model(deployed).await {
             Ok(model) => answer(model, instances).await,
             Err(error) => Err(error.into()),
         };
         let served = Served { endpoint: endpoint.clone(), version: deployed.version, revision: state.revision };
-        // A request that is wrong in itself says nothing about the version.
-        self.count(served, matches!(answered, Err(PredictError::Port(_))));
-        Ok(json!({ "predictions": answered?, "model": deployed.model, "version": deployed.version }))
+        match &answered {
+            Ok((_, answered)) => self.measured.answered(served, begun.elapsed(), *answered),
+            Err(PredictError::Port(_)) => self.measured.failed(served),
+            // A request that is wrong in itself says nothing about the version.
+            Err(PredictError::BadRequest(_)) => self.measured.refused(served),
+        }
+        let (predictions, _) = answered?;
+        Ok(json!({ "predictions": predictions, "model": deployed.model, "version": deployed.version }))
     }
 }
 
@@ -178,6 +177,7 @@ mod tests {
             since: chrono::DateTime::from_timestamp(0, 0).unwrap(),
             by: String::new(),
             previous: Vec::new(),
+            moves: Vec::new(),
             revision: 0,
         }
     }

@@ -11,6 +11,7 @@
 
 mod endpoints;
 mod loaded;
+mod measured;
 mod registry;
 mod scorer;
 

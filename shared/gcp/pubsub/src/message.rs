@@ -48,7 +48,7 @@ pub(crate) fn message(envelope: &Envelope) -> PortResult<Message> {
 fn kind(event: &Event) -> &'static str {
     match event {
         Event::Command(_) => "command",
-        Event::StepDone(_) | Event::StepFailed(_) | Event::StepDeferred(_) => "fact",
+        Event::StepDone(_) | Event::StepFailed(_) | Event::StepDeferred(_) | Event::TrafficMoved(_) => "fact",
         Event::ObjectFinalized(_)
         | Event::MessagePublished(_)
         | Event::ScheduleFired(_)

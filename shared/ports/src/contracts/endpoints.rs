@@ -1,7 +1,11 @@
 //! The contract of [`Endpoints`].
 
 use futures::future::join_all;
-use millstream_events::names::ObjectPath;
+use millstream_events::{
+    StepRef,
+    fact::{TrafficMove, TrafficMoved, TrafficShare},
+    names::ObjectPath,
+};
 use serde_json::json;
 
 use super::models::{name, new_version};
@@ -30,11 +34,36 @@ async fn state(registry: &dyn ModelRegistry, artifact: &ObjectPath, endpoint: &s
         let made = registry.ensure_version(&new_version(endpoint, &at.to_string(), artifact)).await.unwrap();
         deployed.push(Deployed { model: name(endpoint), version: made.version, traffic: *traffic });
     }
+    let at = chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let traffic = deployed.iter().map(|deployed| TrafficShare {
+        model: deployed.model.clone(),
+        version: deployed.version,
+        percent: deployed.traffic,
+    });
+    let step = StepRef {
+        run: "contract/day=1".parse().unwrap(),
+        step: "promote/contract".parse().unwrap(),
+        fingerprint: new_version(endpoint, "step", artifact).fingerprint,
+        attempt: 1,
+    };
+    let moved = TrafficMoved {
+        run: step.run.clone(),
+        step: Some(step),
+        endpoint: name(endpoint),
+        number: 3,
+        model: name(endpoint),
+        version: 1,
+        kind: TrafficMove::RolledBack,
+        traffic: traffic.collect(),
+        reason: Some("6 of 100 predictions failed".to_owned()),
+        at,
+    };
     EndpointState {
         endpoint: name(endpoint),
+        moves: vec![moved],
         previous: deployed.iter().take(1).map(|first| Deployed { traffic: 100, ..first.clone() }).collect(),
         deployed,
-        since: chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
+        since: at,
         by: "contract".to_owned(),
         revision: 0,
     }
@@ -54,7 +83,7 @@ pub async fn an_endpoint_is_not_there_before_its_first_deployment(
     assert!(listed.iter().all(|state| state.endpoint != absent));
 }
 
-/// All but the revision is as given, what was served before and the time included; the revision is a new one.
+/// All but the revision is as given, what was served before, the moves and the time included; the revision is a new one.
 pub async fn what_is_set_reads_back(endpoints: &dyn Endpoints, registry: &dyn ModelRegistry, artifact: &ObjectPath) {
     let wanted = state(registry, artifact, "set", &[90, 10]).await;
     let first = endpoints.set(&wanted, None).await.unwrap();
