@@ -64,10 +64,11 @@ $(VENV)/ready: tests/python/requirements.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
 	@touch $@
 
-$(PEERS_VENV)/ready: tests/python/peers.txt
-	@echo "Installing fake-gcs-server and bqemulator into $(PEERS_VENV) (a minute) ..."
+$(PEERS_VENV)/ready: tests/python/peers.txt tests/python/peers-alone.txt
+	@echo "Installing fake-gcs-server, bqemulator and Vertex AI's messages into $(PEERS_VENV) (a minute) ..."
 	@python3 -m venv $(PEERS_VENV)
 	@$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/peers.txt
+	@$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/python/peers-alone.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt
