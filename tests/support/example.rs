@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use millstream_events::{
+    compute::{Compute, RunOn},
     contract::{Column, ColumnType, Contract},
     names::TableName,
     work::{DataFormat, Program, Serving, TableLayout, WriteMode},
@@ -12,7 +13,9 @@ use millstream_plan_run::{PlanRun, Ports};
 use millstream_ports::{Clock, Endpoints, EventBus, Ledger, ModelRegistry, ObjectStore, Scorer, Trainer, Warehouse};
 use millstream_runtime::{Handler, StepHandler};
 use millstream_sql::Select;
+use millstream_prices::Book;
 use millstream_tabular::Limits;
+use millstream_train_model::BackEnds;
 
 fn source(name: &str, upload: &str, write: WriteMode) -> Source {
     let column = Column { name: "id".into(), kind: ColumnType::Int64, required: true, description: None };
@@ -122,7 +125,9 @@ pub fn functions(pipelines: Pipelines, world: &World, scratch: &Path) -> Vec<Arc
     let load = millstream_load_table::LoadTable::new(warehouse.clone());
     let transform = millstream_transform_table::TransformTable::new(warehouse.clone());
     let export = millstream_export_table::ExportTable::new(warehouse.clone());
-    let train = millstream_train_model::TrainModel::new(warehouse, trainer, store);
+    let here = BackEnds::new().with(RunOn::Local, trainer).or_local();
+    let prices = Arc::new(Book::open("list-2026-07").expect("it is built in"));
+    let train = millstream_train_model::TrainModel::new(warehouse, here, store, clock.clone(), prices);
     let promote = millstream_promote_model::PromoteModel::new(registry, endpoints, scorer, clock.clone());
     vec![
         Arc::new(PlanRun::new(pipelines, ports)),

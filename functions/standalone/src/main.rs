@@ -4,6 +4,7 @@
 
 #[cfg(feature = "embedded")]
 mod api;
+mod back_ends;
 mod cli;
 mod commands;
 #[cfg(feature = "embedded")]
@@ -12,6 +13,8 @@ mod project;
 mod render;
 #[cfg(feature = "cloud")]
 mod serve;
+#[cfg(feature = "cloud")]
+mod vertex;
 mod wiring;
 
 use std::process::ExitCode;
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::NotAsItShould) => ExitCode::from(3),
+        Ok(Ended::CheckFailed) => ExitCode::FAILURE,
         Err(error) => {
             render::error(&error);
             // Mistakes in pipelines stop any command that would run them.

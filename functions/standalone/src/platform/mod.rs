@@ -16,7 +16,7 @@ use millstream_embedded::{
     trainer::ProcessTrainer,
     warehouse::{DuckDbWarehouse, WarehouseSettings},
 };
-use millstream_events::{Envelope, Event};
+use millstream_events::{Envelope, Event, compute::RunOn};
 use millstream_export_table::ExportTable;
 use millstream_ingest_file::IngestFile;
 use millstream_load_table::LoadTable;
@@ -30,14 +30,14 @@ use millstream_runtime::{
     Ack, DispatchSettings, Dispatcher, Handler, Metrics, StepHandler, delivery::deliver, host::Readiness,
     secrets::EnvSecrets,
 };
-use millstream_train_model::TrainModel;
+use millstream_train_model::{BackEnds, TrainModel};
 use millstream_transform_table::TransformTable;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::lock::DataLock;
 pub(crate) use self::{background::Background, ingress::Ingress};
-use crate::{project::Project, wiring};
+use crate::{back_ends, project::Project, wiring};
 
 /// How long a stop waits for what runs. Whatever is cut off then is found again by the next start's sweep.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ pub(crate) struct Platform {
 
 impl Platform {
     /// Opens the project's data, which `lock` says is ours. Nothing works yet.
-    pub(crate) fn open(project: Project, pipelines: Pipelines, lock: DataLock) -> anyhow::Result<Self> {
+    pub(crate) async fn open(project: Project, pipelines: Pipelines, lock: DataLock) -> anyhow::Result<Self> {
         let settings = &project.settings;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = LocalObjectStore::open(project.buckets_folder(), StoreOptions::default())?;
@@ -75,9 +75,21 @@ impl Platform {
             objects.clone(),
             &warehouse_settings(&project),
         )?);
-        let trainer = {
-            let secrets = Arc::new(EnvSecrets::of_process(&settings.data_dir));
-            ProcessTrainer::new(objects.clone(), secrets, wiring::trainer_settings(&project)?)?
+        let secrets = Arc::new(EnvSecrets::of_process(&settings.data_dir));
+        let trainer = ProcessTrainer::new(objects.clone(), secrets.clone(), wiring::trainer_settings(&project)?)?;
+        let back_ends = {
+            let here = BackEnds::new().with(RunOn::Local, Arc::new(trainer.clone())).or_local();
+            let world = back_ends::World {
+                #[cfg(any(feature = "ray", feature = "kubeflow"))]
+                secrets,
+                #[cfg(feature = "ray")]
+                clock: clock.clone(),
+                #[cfg(feature = "ray")]
+                paths: millstream_cluster_ray::Paths::Folder(project.buckets_folder()),
+                #[cfg(feature = "kubeflow")]
+                token: None,
+            };
+            back_ends::elsewhere(here, settings, &world).await?
         };
         let registry: Arc<dyn ModelRegistry> = Arc::new(FileRegistry::new(objects.clone(), clock.clone()));
         let endpoints: Arc<dyn Endpoints> = Arc::new(FileEndpoints::new(objects.clone(), clock.clone()));
@@ -91,7 +103,8 @@ impl Platform {
 
         let scratch = settings.data_dir.join("scratch/ingest");
         let ingest = IngestFile::new(objects.clone(), wiring::ingest_limits(&project), scratch);
-        let train = TrainModel::new(warehouse.clone(), Arc::new(trainer.clone()), objects);
+        let prices = back_ends::price_book(settings, &project.folder)?;
+        let train = TrainModel::new(warehouse.clone(), back_ends, objects, clock.clone(), prices);
         let promote = PromoteModel::new(registry.clone(), endpoints.clone(), scorer, clock.clone());
         let handlers: Vec<Arc<dyn Handler>> = vec![
             planner.clone(),

@@ -6,23 +6,28 @@ use millstream_embedded::{
     models::{FileEndpoints, FileRegistry, OnnxScorer},
     trainer::ProcessTrainer,
 };
+use millstream_cluster_kubernetes::TokenSource;
 use millstream_export_table::ExportTable;
 use millstream_gcp_bigquery::{BigQueryWarehouse, Settings};
-use millstream_gcp_client::Connection;
+use millstream_events::compute::RunOn;
+use millstream_gcp_client::{Connection, Service};
 use millstream_gcp_pubsub::PubSubBus;
 use millstream_gcp_secrets::SecretManager;
 use millstream_gcp_storage::GcsObjectStore;
+use millstream_gcp_vertex::{VertexEndpoints, VertexRegistry, VertexTrainer};
 use millstream_ingest_file::IngestFile;
 use millstream_load_table::LoadTable;
 use millstream_plan_run::Ports;
-use millstream_ports::{Clock, EventBus, ObjectLedger, ObjectStore, PortResult, Warehouse};
+use millstream_ports::{
+    Clock, Endpoints, EventBus, ModelRegistry, ObjectLedger, ObjectStore, PortError, PortResult, Secrets, Warehouse,
+};
 use millstream_promote_model::PromoteModel;
 use millstream_runtime::{Function, Handler, Patient, StepHandler, settings::Gcp};
-use millstream_train_model::TrainModel;
+use millstream_train_model::{BackEnds, TrainModel};
 use millstream_transform_table::TransformTable;
 
 use super::{Role, planner::Planner};
-use crate::{project::Project, wiring};
+use crate::{back_ends, project::Project, vertex, wiring};
 
 /// How much shorter than a request's limit the wait for a step's end is: its fact is published within it.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -64,18 +69,65 @@ impl Cloud {
             Role::TrainModel => {
                 let secrets = Arc::new(SecretManager::new(self.connection.clone(), self.clock.clone())?);
                 let settings = wiring::trainer_settings(&self.project)?;
-                let trainer = ProcessTrainer::new(self.store.clone(), secrets, settings)?;
-                self.step(TrainModel::new(self.warehouse().await?, Arc::new(trainer), self.store.clone()))
+                let trainer = ProcessTrainer::new(self.store.clone(), secrets.clone(), settings)?;
+                let here = BackEnds::new().with(RunOn::Local, Arc::new(trainer));
+                let back_ends = self.elsewhere(here, secrets).await?;
+                let prices = back_ends::price_book(&self.project.settings, &self.project.folder)?;
+                let (warehouse, store) = (self.warehouse().await?, self.store.clone());
+                self.step(TrainModel::new(warehouse, back_ends, store, self.clock.clone(), prices))
             }
             Role::PromoteModel => {
-                let registry = Arc::new(FileRegistry::new(self.store.clone(), self.clock.clone()));
-                let endpoints = Arc::new(FileEndpoints::new(self.store.clone(), self.clock.clone()));
+                let (registry, endpoints) = self.models()?;
                 let scorer = Arc::new(OnnxScorer::new(self.store.clone()));
                 self.step(PromoteModel::new(registry, endpoints, scorer, self.clock.clone()))
             }
         };
         let limit = Duration::from_secs(self.project.settings.http.request_timeout_seconds.get());
         Ok(Arc::new(Patient::new(handler, limit.saturating_sub(MARGIN))))
+    }
+
+    /// The back-ends that the settings name, each as this service's own account.
+    async fn elsewhere(&self, here: BackEnds, secrets: Arc<dyn Secrets>) -> anyhow::Result<BackEnds> {
+        let settings = &self.project.settings;
+        let connection = self.connection.clone();
+        let token = TokenSource::new(move || {
+            let connection = connection.clone();
+            async move {
+                let token = connection.bearer(Service::Kubernetes).await?;
+                token.ok_or_else(|| PortError::internal("a cluster of Kubernetes has no emulator"))
+            }
+        });
+        let world = back_ends::World {
+            secrets,
+            clock: self.clock.clone(),
+            paths: millstream_cluster_ray::Paths::Uri,
+            token: Some(token),
+        };
+        let there = back_ends::elsewhere(here, settings, &world).await?;
+        let Some(vertex) = vertex::settings(settings)? else { return Ok(there) };
+        let trainer = VertexTrainer::new(self.connection.clone(), vertex, self.clock.clone())?;
+        Ok(there.with(RunOn::Vertex, Arc::new(trainer)))
+    }
+
+    /// Where versions are registered and served: on Vertex AI, or as files of the models bucket.
+    fn models(&self) -> anyhow::Result<(Arc<dyn ModelRegistry>, Arc<dyn Endpoints>)> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let vertex = vertex::settings(&self.project.settings)?.filter(|_| self.project.settings.vertex.serves);
+        Ok(match vertex {
+            None => (
+                Arc::new(FileRegistry::new(store.clone(), clock.clone())),
+                Arc::new(FileEndpoints::new(store, clock)),
+            ),
+            Some(vertex) => (
+                Arc::new(VertexRegistry::new(
+                    self.connection.clone(),
+                    vertex.clone(),
+                    store.clone(),
+                    clock.clone(),
+                )?),
+                Arc::new(VertexEndpoints::new(self.connection.clone(), vertex, store, clock)?),
+            ),
+        })
     }
 
     fn step<F: Function>(&self, function: F) -> Arc<dyn Handler> {

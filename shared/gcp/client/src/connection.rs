@@ -21,11 +21,14 @@ pub enum Service {
     SecretManager,
     /// Vertex AI.
     Vertex,
+    /// The API server of a cluster, to which Google's tokens are known.
+    Kubernetes,
 }
 
 impl Service {
     /// Each of them.
-    pub const ALL: [Self; 5] = [Self::Storage, Self::PubSub, Self::BigQuery, Self::SecretManager, Self::Vertex];
+    pub const ALL: [Self; 6] =
+        [Self::Storage, Self::PubSub, Self::BigQuery, Self::SecretManager, Self::Vertex, Self::Kubernetes];
 
     /// The variable that names an emulator. The last two are ours: Google has no emulator for these services.
     #[must_use]
@@ -36,6 +39,8 @@ impl Service {
             Self::BigQuery => Some("BIGQUERY_EMULATOR_HOST"),
             Self::SecretManager => Some("SECRET_MANAGER_EMULATOR_HOST"),
             Self::Vertex => Some("VERTEX_EMULATOR_HOST"),
+            // A cluster is named by its settings, wherever it runs.
+            Self::Kubernetes => None,
         }
     }
 }

@@ -133,7 +133,7 @@ impl Demo {
             render::line(&format!("Listening on    http://{}", address.address));
             render::line("");
         }
-        let platform = Arc::new(Platform::open(project, pipelines, lock)?);
+        let platform = Arc::new(Platform::open(project, pipelines, lock).await?);
         let router = http::router(&platform, address.address, &address.token);
         let mut server = JoinSet::new();
         server.spawn(async move {

@@ -1,5 +1,6 @@
 //! The commands of a platform on this machine.
 
+mod cost;
 mod demo;
 mod models;
 mod predict;
@@ -61,6 +62,10 @@ pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended
             log(cli, Some(&project.settings.log))?;
             return up::run(project, json).await;
         }
+        Local::Cost(asked) => {
+            log(cli, None)?;
+            return cost::run(cli, asked);
+        }
         _ => {}
     }
     let project = Project::find(cli.project.as_deref(), cli.env.as_deref())?;
@@ -76,7 +81,7 @@ pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended
         Local::Quarantine(command) => quarantine::run(project, command, json).await,
         Local::Models { command } => models::run(project, command.as_ref(), json).await,
         Local::Predict { endpoint, request } => predict::run(project, endpoint, request, json).await,
-        Local::Demo { .. } | Local::Up { .. } | Local::Supervise { .. } | Local::Recipe { .. } => Ok(Ended::Well),
+        Local::Cost(_) | Local::Demo { .. } | Local::Up { .. } | Local::Supervise { .. } | Local::Recipe { .. } => Ok(Ended::Well),
     }
 }
 

@@ -44,18 +44,19 @@ impl Session {
                 Pipelines::default()
             }))
         })
+        .await
     }
 
     /// For work: without a running platform it is done here, until [`Session::close`].
     pub(crate) async fn to_work(project: Project) -> anyhow::Result<Self> {
-        let mut session = Self::open(project, |pipelines| Ok(pipelines?))?;
+        let mut session = Self::open(project, |pipelines| Ok(pipelines?)).await?;
         if let Some(own) = &mut session.own {
             own.work = Some(own.platform.start(Background::Sweep).await?);
         }
         Ok(session)
     }
 
-    fn open(
+    async fn open(
         project: Project,
         usable: impl FnOnce(Result<Pipelines, Diagnostics>) -> anyhow::Result<Pipelines>,
     ) -> anyhow::Result<Self> {
@@ -63,7 +64,7 @@ impl Session {
             Claim::Running(address) => Ok(Self { operations: Box::new(Client::new(address)), own: None }),
             Claim::Ours(lock) => {
                 let pipelines = usable(project.load_pipelines())?;
-                let platform = Arc::new(Platform::open(project, pipelines, lock)?);
+                let platform = Arc::new(Platform::open(project, pipelines, lock).await?);
                 let operations = Box::new(Local(platform.clone()));
                 Ok(Self { operations, own: Some(Own { platform, work: None }) })
             }

@@ -40,7 +40,7 @@ pub(super) async fn run(project: Project, as_json: bool) -> anyhow::Result<Ended
     let landing = project.landing_folder();
 
     let stop = host::shutdown_signal()?;
-    let platform = Arc::new(Platform::open(project, pipelines, lock)?);
+    let platform = Arc::new(Platform::open(project, pipelines, lock).await?);
     let router = http::router(&platform, address.address, &address.token);
     let tasks = platform.start(Background::Everything).await?;
     lock::announce(&data, &address)?;
