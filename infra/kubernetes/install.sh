@@ -3,6 +3,9 @@
 # KubeRay comes with the cluster (GKE's Ray operator add-on). Saying it again changes nothing.
 #
 #   terraform -chdir=infra/environments/prod output -json | infra/kubernetes/install.sh
+#
+# Needs kubectl, curl, jq and millstream (or MILLSTREAM=path/to/millstream), which mends what others' manifests hold and an
+# API server refuses.
 set -euo pipefail
 
 KUEUE=v0.19.2
@@ -16,8 +19,10 @@ training_email=$(value .training_account.value)
 train_model_email=$(value .cluster.value.train_model.email)
 train_model_unique_id=$(value .cluster.value.train_model.unique_id)
 
-kubectl apply --server-side -f "https://github.com/kubernetes-sigs/kueue/releases/download/$KUEUE/manifests.yaml"
-kubectl apply --server-side -k "https://github.com/kubeflow/trainer.git/manifests/overlays/manager?ref=$TRAINER"
+apply() { "${MILLSTREAM:-millstream}" manifests sanitize | kubectl apply --server-side "$@" -f -; }
+
+curl -fsSL "https://github.com/kubernetes-sigs/kueue/releases/download/$KUEUE/manifests.yaml" | apply
+kubectl kustomize "https://github.com/kubeflow/trainer.git/manifests/overlays/manager?ref=$TRAINER" | apply
 kubectl -n kueue-system wait --for=condition=Available deployment --all --timeout=10m
 kubectl -n kubeflow-system wait --for=condition=Available deployment --all --timeout=10m
 
@@ -26,5 +31,5 @@ for file in namespaces rbac network-policy quota queues runtimes; do
   sed -e "s/TRAIN_MODEL_EMAIL/$train_model_email/" \
     -e "s/TRAIN_MODEL_UNIQUE_ID/\"$train_model_unique_id\"/" \
     -e "s/TRAINING_EMAIL/$training_email/" \
-    "$here/$file.yaml" | kubectl apply --server-side --force-conflicts -f -
+    "$here/$file.yaml" | apply --force-conflicts
 done

@@ -4,6 +4,7 @@
 mod cloud;
 #[cfg(feature = "embedded")]
 mod local;
+mod manifests;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::cloud::*;
 #[cfg(feature = "embedded")]
 pub(crate) use self::local::*;
+pub(crate) use self::manifests::*;
 
 /// Files in, served models out: a data and AI platform on this machine.
 #[derive(Debug, Parser)]
@@ -20,8 +22,9 @@ pub(crate) use self::local::*;
     name = "millstream",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 it did not work; 2 the command line is wrong; 3 `check` found mistakes, or a run \
-                  failed or waits.\n\nFirst steps:\n  millstream init shop && cd shop\n  millstream check\n  millstream up"
+    after_help = "Exit codes: 0 done; 1 it did not work, or `manifests sanitize --check` would change something; 2 the command line \
+                  is wrong; 3 `check` found mistakes, or a run failed or waits.\n\nFirst steps:\n  millstream init shop && cd \
+                  shop\n  millstream check\n  millstream up"
 )]
 pub(crate) struct Cli {
     /// The project's folder [default: the nearest one above with millstream.toml or pipelines/]
@@ -53,6 +56,9 @@ pub(crate) enum Command {
     /// Check the pipelines and their SQL, and show what follows from what
     #[command(after_help = "Examples:\n  millstream check\n  millstream check --json | jq '.mistakes[].message'")]
     Check,
+    /// Mend Kubernetes manifests before they are applied
+    #[command(subcommand)]
+    Manifests(Manifests),
     #[cfg(feature = "embedded")]
     #[command(flatten)]
     Local(Local),

@@ -6,6 +6,7 @@ mod cloud;
 mod init;
 #[cfg(feature = "embedded")]
 mod local;
+mod manifests;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,8 @@ pub(crate) enum Ended {
     Well,
     /// There are mistakes, or a run failed or waits.
     NotAsItShould,
+    /// What was to be examined was, and is not as it should be.
+    CheckFailed,
 }
 
 impl Ended {
@@ -63,6 +66,7 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Ended> {
             log(cli, None)?;
             check::run(&project, cli.json)
         }
+        Command::Manifests(command) => manifests::run(command, cli.json),
         #[cfg(feature = "embedded")]
         Command::Local(command) => local::dispatch(cli, command).await,
         #[cfg(feature = "cloud")]

@@ -32,6 +32,11 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(stdout(), "{}", text.trim_end_matches('\n'));
 }
 
+/// An answer that is a text of its own, to the byte.
+pub(crate) fn verbatim(text: &str) {
+    let _ = stdout().write_all(text.as_bytes());
+}
+
 /// A line beside the answer.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(stderr(), "{text}");
