@@ -20,6 +20,8 @@ DUCKDB_LIBRARY := target/duckdb/libduckdb.so
 VENV := target/venv
 # fake-gcs-server and bqemulator: what the Google Cloud adapters are tested against, beside Google's Pub/Sub emulator.
 PEERS_VENV := target/venv-peers
+# Ray: what the trainer of Ray clusters is tested against, and what the recipes on Ray run on.
+RAY_VENV := target/venv-ray
 # DuckDB and Polars: what ingest is measured beside.
 BENCH_VENV := target/venv-bench
 
@@ -46,7 +48,7 @@ lint: duckdb ## Check formatting and clippy, warnings denied.
 
 duckdb: $(DUCKDB_LIBRARY) ## Fetch DuckDB's library into target/duckdb.
 
-peers: $(PEERS_VENV)/ready ## Install the peers of the Google Cloud tests into target/venv-peers (610 MB).
+peers: $(PEERS_VENV)/ready $(RAY_VENV)/ready ## Install the peers of the tests: target/venv-peers (610 MB), target/venv-ray (720 MB).
 
 $(DUCKDB_LIBRARY):
 	@test -n "$(DUCKDB_PACKAGE)" || { echo "No prebuilt DuckDB for $(MACHINE): build with --features bundled instead." >&2; exit 1; }
@@ -69,6 +71,12 @@ $(PEERS_VENV)/ready: tests/python/peers.txt tests/python/peers-alone.txt
 	@python3 -m venv $(PEERS_VENV)
 	@$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/peers.txt
 	@$(PEERS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/python/peers-alone.txt
+	@touch $@
+
+$(RAY_VENV)/ready: tests/python/ray.txt
+	@echo "Installing Ray into $(RAY_VENV) (720 MB, a minute) ..."
+	@python3 -m venv $(RAY_VENV)
+	@$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/ray.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt

@@ -5,6 +5,7 @@
 //! | Google's Pub/Sub emulator                | the Google Cloud CLI's component `pubsub-emulator`, Java       |
 //! | fake-gcs-server                          | `tests/python/peers.txt`, installed by `make test`             |
 //! | bqemulator                               | `tests/python/peers.txt`, installed by `make test`             |
+//! | Ray                                      | `tests/python/ray.txt`, installed by `make test`               |
 //!
 //! A peer that cannot be started is a failed test that says what is missing, never a skipped one.
 
@@ -15,5 +16,6 @@ pub mod fake_gcs;
 pub mod http;
 pub mod process;
 pub mod pubsub;
+pub mod ray;
 
 pub use process::{Peer, free_port, peers_bin};

@@ -139,7 +139,15 @@ pub(crate) fn shared<T>(slot: &Mutex<Weak<T>>, start: impl FnOnce() -> T) -> Arc
 /// When it is not installed.
 #[must_use]
 pub fn peers_bin(program: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/venv-peers/bin").join(program);
+    installed("venv-peers", program)
+}
+
+/// A program of a virtual environment in `target`.
+///
+/// # Panics
+/// When it is not installed.
+pub(crate) fn installed(venv: &str, program: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(venv).join("bin").join(program);
     fs::canonicalize(&target)
         .map(|_| target.clone())
         .unwrap_or_else(|error| panic!("{} is not there ({error}): run `make peers`", target.display()))
