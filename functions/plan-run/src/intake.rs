@@ -4,6 +4,7 @@ use millstream_events::{
     Fingerprint,
     history::Record,
     names::{ObjectPath, RunId},
+    probe,
     trigger::{MessagePublished, ObjectFinalized},
 };
 use millstream_pipeline::{Pipelines, pattern::run_key};
@@ -13,7 +14,8 @@ use crate::{Asking, PlanRun};
 
 /// The runs an object belongs to, each with the source that takes it.
 pub(crate) fn runs_of(pipelines: &Pipelines, object: &ObjectPath) -> Vec<(RunId, String)> {
-    if object.bucket() != pipelines.buckets.landing {
+    // A probe is nobody's upload, whatever a pattern takes.
+    if object.bucket() != pipelines.buckets.landing || probe::run_of(object.name()).is_some() {
         return Vec::new();
     }
     let mut runs = Vec::new();
@@ -36,7 +38,13 @@ pub(crate) fn runs_of(pipelines: &Pipelines, object: &ObjectPath) -> Vec<(RunId,
 
 impl PlanRun {
     pub(crate) async fn take_upload(&self, object: &ObjectFinalized) -> PortResult<()> {
-        let runs = runs_of(&self.pipelines(), &object.object);
+        let pipelines = self.pipelines();
+        if object.object.bucket() == pipelines.buckets.landing
+            && let Some(run) = probe::run_of(object.object.name())
+        {
+            return self.take_probe(&run, object).await;
+        }
+        let runs = runs_of(&pipelines, &object.object);
         if runs.is_empty() {
             tracing::info!(object = %object.object, "no pipeline takes this object; it stays where it is");
         }

@@ -5,6 +5,7 @@
 
 mod advance;
 mod intake;
+mod probe;
 mod retry;
 mod sweep;
 

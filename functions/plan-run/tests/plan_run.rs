@@ -10,6 +10,7 @@ use millstream_events::{
     fact::{BatchIngested, Outcome, Reason, TableUpdated, TrafficMove, TrafficMoved, TrafficShare},
     history::Record,
     names::{ObjectPath, RunId},
+    probe,
     trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, ScheduleFired, SweepDue},
     work::{TableLayout, Work, WriteMode},
 };
@@ -394,4 +395,31 @@ async fn what_a_crash_left_after_gathering_is_asked_for_by_the_next_sweep() {
     let commands = stage.deliver(sweep()).await;
     assert_eq!(batches_of(&commands), [1]);
     assert_eq!(stage.deliver(sweep()).await, commands, "asked for again under the same name");
+}
+
+#[tokio::test]
+async fn a_probe_asks_every_function_once_and_is_no_pipelines_upload() {
+    let stage = stage();
+    let mut pipelines = pipelines();
+    let pipeline = pipelines.by_name.values_mut().next().unwrap();
+    pipeline.sources.push(source("everything", "{folder}/*", None));
+    stage.function.replace_pipelines(pipelines);
+    let object = stage.upload(&probe::object_name("0123456789abcdef0123456789abcdef"), "").await;
+    let run = probe::run_of(object.object.name()).unwrap();
+
+    let commands = stage.deliver(Event::ObjectFinalized(object.clone())).await;
+    assert_eq!(commands.len(), 6);
+    for command in &commands {
+        let fact = StepFact { step: command.step.clone(), fact: probe::answer() };
+        assert_eq!(stage.deliver(Event::StepDeferred(fact)).await, []);
+    }
+    let history = stage.ledger.snapshot(&run).await.unwrap().history;
+    let answered = history.records().filter(|record| matches!(record, Record::Deferred(_))).count();
+    assert_eq!((answered, history.records().count()), (6, 13));
+
+    // Neither a sweep nor a survey makes anything of it.
+    stage.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(stage.deliver(Event::SweepDue(SweepDue {})).await, []);
+    assert_eq!(stage.ledger.runs().await.unwrap(), [run]);
+    assert_eq!(stage.ledger.open_runs().await.unwrap(), []);
 }

@@ -9,6 +9,7 @@
 //! | retry: a quota is used up| `step.deferred` | `Pending` until the quota may be free    |
 //! | permanent                | `step.failed`   | `Done`                                   |
 //! | anything, not published  | (failed)        | `Retry`                                  |
+//! | (not asked: a probe)     | `step.deferred` | `Done`                                   |
 //!
 //! Facts beside the step's own ([`Function::facts_beside`]) are published with it, ahead of it. While a step goes on, each is
 //! published once by this process; with the fact that ends the step all of them are once more, so that one that was lost on
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 use millstream_events::{
     Command, Envelope, Event, StepFact,
     fact::{Outcome, Reason},
+    probe,
     work::WorkKind,
 };
 use millstream_ports::{Clock, ErrorKind, EventBus, PortError};
@@ -169,6 +171,10 @@ impl<F: Function> Handler for StepHandler<F> {
             tracing::warn!(event = delivery.event.event_type(), "delivered to a function that does not take it");
             return Ack::Done;
         };
+        if probe::is_probe(&command.step.run) {
+            let fact = StepFact { step: command.step, fact: probe::answer() };
+            return self.answer(delivery, Vec::new(), Some(Event::StepDeferred(fact)), Ack::Done).await;
+        }
         let (progress, beside) = self.ensure(&command).await;
         match progress {
             Ok(Progress::Done(outcome)) => self.done(delivery, &command, beside, outcome).await,

@@ -286,3 +286,16 @@ async fn a_panic_in_any_handler_ends_its_delivery_only_and_is_counted() {
     let text = metrics.render().unwrap();
     assert!(text.contains(r#"millstream_deliveries_total{function="panics",result="panic"} 1"#), "{text}");
 }
+
+#[tokio::test]
+async fn a_probe_is_answered_without_asking_the_function() {
+    let bus = Arc::new(MemoryBus::new());
+    let mut event = export(24);
+    let Event::Command(command) = &mut event.event else { panic!("a command") };
+    command.step.run = "millstream-doctor/probe-0123456789abcdef0123456789abcdef".parse().unwrap();
+    let step = command.step.clone();
+    // No answer is left: being asked would panic.
+    assert_eq!(handler(bus.clone(), vec![]).handle(&event).await, Ack::Done);
+    let said = bus.take();
+    assert!(matches!(&said[..], [Envelope { event: Event::StepDeferred(fact), .. }] if fact.step == step), "{said:?}");
+}
