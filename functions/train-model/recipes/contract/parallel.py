@@ -20,9 +20,9 @@ ASK_EVERY = 10
 """Steps between two questions to the other processes whether one of them must stop: each costs a round trip."""
 
 
-def become_torchrun(module: str, arguments: Sequence[str]) -> None:
-    """Becomes torchrun running `module` once a GPU, where the platform or the machine asks for more than one process."""
-    topology = torchrun_arguments(os.environ, torch.cuda.device_count())
+def become_torchrun(module: str, arguments: Sequence[str], device: str) -> None:
+    """Becomes torchrun running `module`, where the platform or the GPUs of this machine ask for more than one process."""
+    topology = torchrun_arguments(os.environ, 0 if device == "cpu" else torch.cuda.device_count())
     if topology is not None:
         command = [sys.executable, "-m", "torch.distributed.run", *topology, "-m", module, *arguments]
         os.execv(sys.executable, command)

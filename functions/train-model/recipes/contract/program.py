@@ -20,8 +20,7 @@ Train = Callable[[Namespace, Environment, Processes, Preemption], bool]
 def run(module: str, arguments: Sequence[str], options: Namespace, train: Train) -> int:
     """Runs `train` in as many processes as there are to be; the exit code. `options` are the parsed `arguments`."""
     try:
-        if options.device != "cpu":
-            become_torchrun(module, arguments)
+        become_torchrun(module, arguments, options.device)
         preemption = Preemption()
         environment = Environment.from_variables(os.environ)
         processes = Processes(options.device, Topology.from_variables(os.environ))
