@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "a failing seed's steps are for the person who runs it")]
 #![allow(clippy::disallowed_methods, reason = "a test has no settings file")]
 
+mod canary;
 mod durable;
 mod faults;
 mod mutations;
@@ -85,4 +86,9 @@ fn a_sweep_that_does_not_ask_again_is_caught() {
 #[test]
 fn a_ledger_that_answers_for_facts_it_has_not_kept_is_caught() {
     is_caught(Mutation::RecordsForgotten);
+}
+
+#[test]
+fn a_canary_whose_failures_nobody_sees_is_caught() {
+    is_caught(Mutation::CanaryUnwatched);
 }

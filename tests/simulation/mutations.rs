@@ -25,6 +25,8 @@ pub(crate) enum Mutation {
     EarlyAcknowledgement,
     /// Nothing is ever asked for again.
     NoSweep,
+    /// A canary's failures are not seen.
+    CanaryUnwatched,
     /// The ledger answers that it has a fact before it has it.
     RecordsForgotten,
 }

@@ -12,10 +12,17 @@ use std::{
 
 use millstream_events::{
     Envelope, Event,
+    compute::{Compute, RunOn},
+    history::Record,
     names::{ModelName, ObjectPath},
     trigger::{ObjectFinalized, SweepDue},
+    work::Canary,
 };
-use millstream_pipeline::plan::{RunState, plan};
+use millstream_pipeline::{
+    Pipelines,
+    model::Training,
+    plan::{RunState, plan},
+};
 use millstream_ports::{
     Clock, Endpoints, EventBus, Ledger, ModelRegistry, ObjectLedger, ObjectStore, ObjectStoreExt, Precondition,
     Warehouse,
@@ -24,7 +31,8 @@ use millstream_runtime::{Ack, Handler};
 use millstream_tests::example::{self, World};
 
 use crate::{
-    durable::Durable,
+    canary::{Watched, is_bad},
+    durable::{Durable, is_preempted},
     faults::{Faults, Faulty},
     mutations::{Forgetful, Mutation, NamedByDelivery},
     random::Random,
@@ -55,6 +63,31 @@ const UPLOADS: &[(&str, &str)] = &[
 
 /// Rounds of delivering everything and sweeping after which a healthy platform has long come to rest.
 const ROUNDS_TO_REST: usize = 60;
+
+/// The example's pipeline with its model rolled out in steps, and one more model that is learned on machines with a price.
+fn pipelines() -> Pipelines {
+    let mut pipelines = example::pipelines();
+    for pipeline in pipelines.by_name.values_mut() {
+        let demand = &mut pipeline.trainings[0];
+        let risk = Training {
+            model: "risk".parse().unwrap(),
+            data: "staging.sales".parse().unwrap(),
+            compute: Compute { run_on: RunOn::Vertex, max_cost_usd: Some(50.0), ..Compute::default() },
+            serving: None,
+            ..demand.clone()
+        };
+        let canary = Canary {
+            steps: vec![10, 50, 100],
+            bake_seconds: 30,
+            max_error_rate: 0.05,
+            max_latency_ms: None,
+            max_score_shift: None,
+        };
+        demand.serving.as_mut().unwrap().canary = Some(canary);
+        pipeline.trainings.push(risk);
+    }
+    pipelines
+}
 
 type Deliveries = Vec<(Envelope, Pin<Box<dyn Future<Output = Ack>>>)>;
 
@@ -137,6 +170,7 @@ impl Simulation {
             }
             _ => warehouse.clone(),
         };
+        let blind = self.mutation == Some(Mutation::CanaryUnwatched);
         let world = World {
             store: Arc::new(Faulty::<dyn ObjectStore> { inner: store.clone(), faults: faults.clone() }),
             warehouse: Arc::new(Faulty::<dyn Warehouse> { inner: warehouse, faults: faults.clone() }),
@@ -145,14 +179,17 @@ impl Simulation {
                 faults: faults.clone(),
             }),
             registry: Arc::new(Faulty::<dyn ModelRegistry> { inner: models.clone(), faults: faults.clone() }),
-            endpoints: Arc::new(Faulty::<dyn Endpoints> { inner: models.clone(), faults: faults.clone() }),
+            endpoints: Arc::new(Faulty::<dyn Endpoints> {
+                inner: Arc::new(Watched { models: models.clone(), store: store.clone(), blind }),
+                faults: faults.clone(),
+            }),
             scorer: Arc::new(Faulty::<dyn millstream_ports::Scorer> { inner: models.clone(), faults: faults.clone() }),
             ledger: Arc::new(Faulty::<dyn Ledger> { inner: ledger, faults: faults.clone() }),
             bus: Arc::new(Faulty::<dyn EventBus> { inner: bus.clone(), faults: faults.clone() }),
             clock: clock.clone(),
         };
         self.under_way.clear();
-        self.process = example::functions(example::pipelines(), &world, self.scratch.path());
+        self.process = example::functions(pipelines(), &world, self.scratch.path());
     }
 
     fn tell(&self, what: impl FnOnce() -> String) {
@@ -308,7 +345,7 @@ impl Simulation {
     /// What keeps the run from having ended well.
     fn unfinished(&self) -> Option<String> {
         let ledger = ObjectLedger::new(self.durable.store.clone(), "ledger", self.durable.clock.clone());
-        let pipelines = example::pipelines();
+        let pipelines = pipelines();
         let runs = futures::executor::block_on(ledger.runs()).unwrap();
         for run in runs {
             let snapshot = futures::executor::block_on(ledger.snapshot(&run)).unwrap();
@@ -352,6 +389,36 @@ impl Simulation {
         holdings
     }
 
+    /// A move of the endpoint's traffic that the ledger does not have, has twice, or should never have seen.
+    fn wrong_moves(&self) -> Option<String> {
+        let Durable { store, models, clock, .. } = &self.durable;
+        let ledger = ObjectLedger::new(store.clone(), "ledger", clock.clone());
+        let mut told = Vec::new();
+        for run in futures::executor::block_on(ledger.runs()).unwrap() {
+            let snapshot = futures::executor::block_on(ledger.snapshot(&run)).unwrap();
+            let moves = snapshot.history.records().filter_map(|record| match record {
+                Record::Moved(moved) => Some(moved.clone()),
+                _ => None,
+            });
+            told.extend(moves);
+        }
+        told.sort_by_key(|moved| moved.number);
+        let endpoint = futures::executor::block_on(models.endpoint(&"demand".parse().unwrap())).unwrap();
+        let made = endpoint.moves.last().map_or(0, |last| last.number);
+        if !told.iter().map(|moved| moved.number).eq(1..=made) {
+            return Some(format!("{made} moves of the traffic were made, and the ledger has {told:#?}"));
+        }
+        let versions = futures::executor::block_on(models.versions(&"demand".parse().unwrap())).unwrap();
+        let bad = |version: u64| versions.iter().any(|known| known.version == version && is_bad(store, known));
+        // An endpoint's first version has nobody to share the traffic with.
+        let first = told.first().map(|moved| moved.version);
+        let trusted = told.iter().find(|moved| {
+            let mut shares = moved.traffic.iter();
+            shares.any(|share| share.percent == 100 && Some(share.version) != first && bad(share.version))
+        });
+        trusted.map(|moved| format!("a bad version got all the traffic: {moved:?}"))
+    }
+
     /// The first rule that is broken.
     fn differs_from(&self, theirs: &Holdings) -> Option<String> {
         let mine = self.holdings();
@@ -364,9 +431,13 @@ impl Simulation {
                 ));
             }
         }
-        let doubled = self.durable.trainer.all_starts().into_iter().find(|(_, starts)| *starts > 1);
+        let owed = |job: &str| 1 + u32::from(is_preempted(job));
+        let doubled = self.durable.trainer.all_starts().into_iter().find(|(job, starts)| *starts > owed(job));
         if let Some((job, starts)) = doubled {
             return Some(format!("the training {job} was started {starts} times"));
+        }
+        if let Some(why) = self.wrong_moves() {
+            return Some(why);
         }
         let model: ModelName = "demand".parse().unwrap();
         let versions = futures::executor::block_on(self.durable.models.versions(&model)).unwrap();

@@ -11,9 +11,9 @@ use millstream_events::{
 use millstream_pipeline::model::{Buckets, Export, Pipeline, Pipelines, Source, SqlModel, Training};
 use millstream_plan_run::{PlanRun, Ports};
 use millstream_ports::{Clock, Endpoints, EventBus, Ledger, ModelRegistry, ObjectStore, Scorer, Trainer, Warehouse};
+use millstream_prices::Book;
 use millstream_runtime::{Handler, StepHandler};
 use millstream_sql::Select;
-use millstream_prices::Book;
 use millstream_tabular::Limits;
 use millstream_train_model::BackEnds;
 
@@ -83,6 +83,7 @@ pub fn pipelines() -> Pipelines {
             env: BTreeMap::new(),
             code: None,
             wall: Duration::from_secs(3_600),
+            compute: Compute::default(),
             serving: Some(Serving { endpoint: "demand".parse().unwrap(), promote_when: vec![], canary: None }),
         }],
     };
@@ -125,7 +126,7 @@ pub fn functions(pipelines: Pipelines, world: &World, scratch: &Path) -> Vec<Arc
     let load = millstream_load_table::LoadTable::new(warehouse.clone());
     let transform = millstream_transform_table::TransformTable::new(warehouse.clone());
     let export = millstream_export_table::ExportTable::new(warehouse.clone());
-    let here = BackEnds::new().with(RunOn::Local, trainer).or_local();
+    let here = BackEnds::new().with(RunOn::Local, trainer.clone()).with(RunOn::Vertex, trainer);
     let prices = Arc::new(Book::open("list-2026-07").expect("it is built in"));
     let train = millstream_train_model::TrainModel::new(warehouse, here, store, clock.clone(), prices);
     let promote = millstream_promote_model::PromoteModel::new(registry, endpoints, scorer, clock.clone());
