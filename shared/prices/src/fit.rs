@@ -20,7 +20,7 @@ fn refused<T>(field: &'static str, message: String) -> Result<T, Refusal> {
 }
 
 /// The machine type of each node: the one that is named, where it has what is asked for, or else the smallest of the cheapest
-/// family that has it. Whether the job is to run on Vertex AI counts: it does not train on every type.
+/// family that has it. The back-end counts: Vertex AI does not train on every type, and a pod cannot have all of a GKE node.
 ///
 /// # Errors
 /// The field that no machine type agrees with, and what would fit.
@@ -58,17 +58,14 @@ fn named(name: &str, compute: &Compute) -> Result<&'static Machine, Refusal> {
         return refused("machine", format!("there is no machine type `{name}` here{known}; {}", instead(compute)));
     };
     right_gpus(machine, compute)?;
-    if machine.vcpus < compute.cpu {
-        return refused(
-            "cpu",
-            format!("{name} has {} vCPUs, not {}; {}", machine.vcpus, compute.cpu, instead(compute)),
-        );
+    let (vcpus, gib) = room(machine, compute);
+    if vcpus < f64::from(compute.cpu) {
+        let has = has(compute, name, &format!("{} vCPUs", machine.vcpus), &format!("{vcpus:.2}"));
+        return refused("cpu", format!("{has}, not {}; {}", compute.cpu, instead(compute)));
     }
-    if machine.memory_mib() < compute.memory_mib {
-        return refused(
-            "memory",
-            format!("{name} has {} GiB, not {}; {}", machine.memory_gib, gib(compute), instead(compute)),
-        );
+    if gib < asked_gib(compute) {
+        let has = has(compute, name, &format!("{} GiB", machine.memory_gib), &format!("{gib:.1}"));
+        return refused("memory", format!("{has}, not {}; {}", asked_gib(compute), instead(compute)));
     }
     if compute.run_on == RunOn::Vertex && !machine.vertex_training {
         return refused("machine", format!("Vertex AI does not train on {name}; {}", instead(compute)));
@@ -108,15 +105,15 @@ fn chosen(compute: &Compute) -> Result<&'static Machine, Refusal> {
         return refused("accelerator.count", format!("{} comes {counts} a node, not {}", wanted.gpu, wanted.count));
     }
     let with = compute.accelerator.map(|wanted| format!(" with {}", gpus(wanted))).unwrap_or_default();
-    let enough = of(&fitting, |machine| machine.vcpus >= compute.cpu);
+    let enough = of(&fitting, |machine| room(machine, compute).0 >= f64::from(compute.cpu));
     if enough.is_empty() {
-        let most = fitting.iter().map(|machine| machine.vcpus).max().unwrap_or_default();
-        return refused("cpu", format!("a machine{with} has at most {most} vCPUs, not {}", compute.cpu));
+        let most = most(&fitting, |machine| room(machine, compute).0);
+        return refused("cpu", format!("{}{with} has at most {most} vCPUs, not {}", one(compute), compute.cpu));
     }
-    let large = of(&enough, |machine| machine.memory_mib() >= compute.memory_mib);
+    let large = of(&enough, |machine| room(machine, compute).1 >= asked_gib(compute));
     if large.is_empty() {
-        let most = enough.iter().map(|machine| machine.memory_gib).fold(0.0, f64::max);
-        return refused("memory", format!("a machine{with} has at most {most} GiB, not {}", gib(compute)));
+        let most = most(&enough, |machine| room(machine, compute).1);
+        return refused("memory", format!("{}{with} has at most {most} GiB, not {}", one(compute), asked_gib(compute)));
     }
     let taken = of(&large, |machine| compute.run_on != RunOn::Vertex || machine.vertex_training);
     let sold = of(&taken, |machine| machine.sold_as.contains(&compute.capacity));
@@ -142,8 +139,37 @@ fn not_sold(machine: &Machine, compute: &Compute) -> String {
     format!("{} is sold as {} only, not as {}", machine.name, sold.join(" and "), compute.capacity)
 }
 
-fn gib(compute: &Compute) -> f64 {
+fn asked_gib(compute: &Compute) -> f64 {
     compute.memory_mib as f64 / 1024.0
+}
+
+/// Whether its nodes are pods on a cluster of GKE, which keeps a part of each node.
+fn is_pods(compute: &Compute) -> bool {
+    matches!(compute.run_on, RunOn::Kubeflow | RunOn::KubeflowV1 | RunOn::KubeflowPipeline | RunOn::Ray)
+}
+
+/// The vCPUs and GiB that a job can have of a machine.
+fn room(machine: &Machine, compute: &Compute) -> (f64, f64) {
+    if is_pods(compute) { machine.for_pods() } else { (f64::from(machine.vcpus), machine.memory_gib) }
+}
+
+fn one(compute: &Compute) -> &'static str {
+    if is_pods(compute) { "a pod on a machine" } else { "a machine" }
+}
+
+/// What a machine has, and what a pod can have of it.
+fn has(compute: &Compute, name: &str, all: &str, for_a_pod: &str) -> String {
+    if is_pods(compute) {
+        format!("a pod on {name} can have {for_a_pod} of its {all}, as GKE keeps the rest")
+    } else {
+        format!("{name} has {all}")
+    }
+}
+
+/// The most that any has, in hundredths.
+fn most(machines: &[&Machine], of: impl Fn(&Machine) -> f64) -> f64 {
+    let most = machines.iter().map(|machine| of(machine)).fold(0.0, f64::max);
+    (most * 100.0).floor() / 100.0
 }
 
 fn gpus(accelerator: Accelerator) -> String {

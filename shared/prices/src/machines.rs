@@ -47,12 +47,6 @@ impl Machine {
             steps(self.memory_gib, &[(4.0, 0.25), (4.0, 0.2), (8.0, 0.1), (112.0, 0.06), (f64::INFINITY, 0.02)]);
         (vcpus - kept_vcpus, self.memory_gib - kept_gib - 100.0 / 1024.0)
     }
-
-    /// Its memory in MiB.
-    #[must_use]
-    pub fn memory_mib(&self) -> u64 {
-        (self.memory_gib * 1024.0) as u64
-    }
 }
 
 /// A share of the first so many, another of the next, and so on.

@@ -110,7 +110,7 @@ impl Book {
     }
 
     /// A book that prices other platforms as a whole is most likely to lack the same rows for this one.
-    fn or_as_a_whole(&self, error: PriceError, platform: Platform) -> PriceError {
+    pub(crate) fn or_as_a_whole(&self, error: PriceError, platform: Platform) -> PriceError {
         match error {
             PriceError::NoRow { .. } if self.rows().iter().any(|row| matches!(row.item, Item::Training(_))) => {
                 let item = Item::Training(platform);
@@ -188,20 +188,22 @@ impl Book {
             notes.push(format!("{factor} times Compute Engine's price"));
         } else {
             parts.push(Part { what, usd: nodes * hour.usd });
-            parts.extend(self.cluster_part(compute.run_on));
         }
-        notes.extend(of_the_back_end(compute, machine));
+        match compute.run_on {
+            RunOn::Kubeflow | RunOn::KubeflowV1 | RunOn::Ray => parts.extend(self.cluster_part()),
+            RunOn::KubeflowPipeline => {
+                parts.extend(self.cluster_part());
+                notes.push("as if its steps ran on this one after the other; each asks for its own".to_owned());
+            }
+            RunOn::RayCluster => notes.push("its share of machines that stand there with or without it".to_owned()),
+            RunOn::Local | RunOn::Vertex => {}
+        }
         Ok(HourlyRate::of(Some(machine.name.clone()), parts, notes))
     }
 
-    /// The control plane's hour, for a training that starts pods on a cluster, where the book prices it.
-    fn cluster_part(&self, run_on: RunOn) -> Option<Part> {
-        let usd = match run_on {
-            RunOn::Kubeflow | RunOn::KubeflowV1 | RunOn::KubeflowPipeline | RunOn::Ray => {
-                self.price(&Item::GkeCluster, Capacity::Standard, Unit::Hour)?
-            }
-            RunOn::Local | RunOn::RayCluster | RunOn::Vertex => return None,
-        };
+    /// The control plane's hour, where the book prices it.
+    pub(crate) fn cluster_part(&self) -> Option<Part> {
+        let usd = self.price(&Item::GkeCluster, Capacity::Standard, Unit::Hour)?;
         Some(Part { what: "the cluster's control plane".to_owned(), usd })
     }
 
@@ -254,26 +256,5 @@ impl Book {
             return Err(self.lacks(&[(item, capacity, Unit::Hour)]));
         }
         self.size_hour(&family, capacity, f64::from(machine.vcpus), machine.memory_gib)
-    }
-}
-
-/// What to know about a machine's price on a back-end.
-fn of_the_back_end(compute: &Compute, machine: &Machine) -> Option<String> {
-    match compute.run_on {
-        RunOn::Kubeflow | RunOn::KubeflowV1 | RunOn::Ray => {
-            let (vcpus, gib) = machine.for_pods();
-            let is_too_large = f64::from(compute.cpu) > vcpus || compute.memory_mib as f64 / 1024.0 > gib;
-            is_too_large.then(|| {
-                format!(
-                    "GKE keeps a part of each node: a pod on {} can ask for at most {vcpus:.2} vCPUs and {gib:.1} GiB",
-                    machine.name
-                )
-            })
-        }
-        RunOn::KubeflowPipeline => {
-            Some("as if its steps ran on this one after the other; each asks for its own".to_owned())
-        }
-        RunOn::RayCluster => Some("its share of machines that stand there with or without it".to_owned()),
-        RunOn::Local | RunOn::Vertex => None,
     }
 }

@@ -153,10 +153,6 @@ impl Work {
     /// # Errors
     /// As [`Book::hourly`].
     pub fn hourly(&self, place: Place, book: &Book) -> Result<HourlyRate, PriceError> {
-        let requests_per_second = match self.task {
-            Task::Serving { requests_per_second } => requests_per_second,
-            Task::Batch { .. } => return self.batch_hourly(place, book),
-        };
         let platform = place.platform();
         let (serving, training) = (Item::Serving(platform), Item::Training(platform));
         let size = |item: &Item, note: &str| -> Result<HourlyRate, PriceError> {
@@ -164,49 +160,41 @@ impl Work {
             let part = Part { what: format!("{} vCPUs and {} GiB", self.vcpus, self.memory_gib), usd };
             Ok(HourlyRate::of(None, vec![part], vec![format!("by the book's rows `{item}`{note}")]))
         };
-        if book.prices_as_a_whole(&serving) {
-            size(&serving, "")
-        } else if book.prices_as_a_whole(&training) {
-            size(&training, &format!(", as it has none `{serving}`"))
-        } else {
-            match place {
-                Place::CloudRun => self.on_cloud_run(requests_per_second, book),
-                _ => self.on_a_machine(place, book),
+        match self.task {
+            Task::Serving { .. } if book.prices_as_a_whole(&serving) => size(&serving, ""),
+            Task::Serving { .. } if book.prices_as_a_whole(&training) => {
+                size(&training, &format!(", as it has none `{serving}`"))
             }
+            Task::Batch { .. } if book.prices_as_a_whole(&training) => size(&training, ""),
+            task => match (place, task) {
+                (Place::CloudRun, Task::Serving { requests_per_second }) => {
+                    self.on_cloud_run(requests_per_second, book)
+                }
+                (Place::CloudRun, Task::Batch { .. }) => self.on_cloud_run(0.0, book),
+                _ => self.on_a_machine(place, book).map_err(|error| book.or_as_a_whole(error, platform)),
+            },
         }
     }
 
-    fn compute(&self, run_on: RunOn) -> Compute {
-        Compute { run_on, cpu: self.vcpus, memory_mib: u64::from(self.memory_gib) << 10, ..Compute::default() }
-    }
-
-    fn batch_hourly(&self, place: Place, book: &Book) -> Result<HourlyRate, PriceError> {
-        let run_on = match place {
-            Place::Kubeflow => RunOn::Kubeflow,
-            Place::Ray => RunOn::Ray,
-            Place::Vertex => RunOn::Vertex,
-            Place::CloudRun => return self.on_cloud_run(0.0, book),
-        };
-        let rate = book.hourly(&self.compute(run_on))?;
-        Ok(rate.unwrap_or_else(|| HourlyRate::of(None, vec![], vec![])))
-    }
-
-    /// An endpoint's machine, or one of a cluster. Vertex AI serves from more types than it trains on.
+    /// One machine of that size: of Vertex AI's, or a cluster's node.
     fn on_a_machine(&self, place: Place, book: &Book) -> Result<HourlyRate, PriceError> {
-        let machine = machine_for(&self.compute(RunOn::Kubeflow))?;
-        let hour = book.machine_hour(machine, None, Capacity::Standard)?;
-        let mut parts = vec![];
-        let mut notes = vec![];
+        let is_batch = matches!(self.task, Task::Batch { .. });
+        // Vertex AI serves from each of these types, and trains on fewer.
+        let run_on = if place == Place::Vertex && is_batch { RunOn::Vertex } else { RunOn::RayCluster };
+        let memory_mib = u64::from(self.memory_gib) << 10;
+        let machine = machine_for(&Compute { run_on, cpu: self.vcpus, memory_mib, ..Compute::default() })?;
+        let usd = book.machine_hour(machine, None, Capacity::Standard)?.usd;
+        let name = machine.name.clone();
         if place == Place::Vertex {
-            let factor = book.required(&Item::VertexPrediction, Capacity::Standard, Unit::TimesCompute)?;
-            parts.push(Part { what: format!("an endpoint's {}", machine.name), usd: hour.usd * factor });
-            notes.push(format!("{factor} times Compute Engine's price"));
-        } else {
-            parts.push(Part { what: format!("a node {}", machine.name), usd: hour.usd });
-            let cluster = book.price(&Item::GkeCluster, Capacity::Standard, Unit::Hour);
-            parts.extend(cluster.map(|usd| Part { what: "the cluster's control plane".to_owned(), usd }));
+            let item = if is_batch { Item::VertexTraining } else { Item::VertexPrediction };
+            let factor = book.required(&item, Capacity::Standard, Unit::TimesCompute)?;
+            let parts = vec![Part { what: name.clone(), usd: usd * factor }];
+            return Ok(HourlyRate::of(Some(name), parts, vec![format!("{factor} times Compute Engine's price")]));
         }
-        Ok(HourlyRate::of(Some(machine.name.clone()), parts, notes))
+        let mut parts = vec![Part { what: name.clone(), usd }];
+        parts.extend(book.cluster_part());
+        let (vcpus, gib) = machine.for_pods();
+        Ok(HourlyRate::of(Some(name), parts, vec![format!("a pod can have {vcpus:.2} vCPUs and {gib:.1} GiB of it")]))
     }
 
     /// One instance that is never idle, and its requests.

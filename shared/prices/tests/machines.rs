@@ -7,7 +7,7 @@ use millstream_events::compute::{Accelerator, Capacity, Compute, GpuType, RunOn}
 use millstream_prices::{machine, machine_for, machines};
 
 fn sized(cpu: u32, memory_gib: u64) -> Compute {
-    Compute { run_on: RunOn::Kubeflow, cpu, memory_mib: memory_gib << 10, ..Compute::default() }
+    Compute { run_on: RunOn::RayCluster, cpu, memory_mib: memory_gib << 10, ..Compute::default() }
 }
 
 fn with(gpu: GpuType, count: u32) -> Compute {
@@ -57,7 +57,30 @@ fn vertex_ai_trains_on_fewer_types() {
     assert_eq!(chosen(&Compute { run_on: RunOn::Vertex, ..sized(2, 8) }), "e2-highmem-2");
     let small = Compute { run_on: RunOn::Vertex, machine: Some("e2-standard-2".into()), ..sized(2, 8) };
     refused(&small, "machine", &["Vertex AI does not train on e2-standard-2", "e2-highmem-2 fits"]);
-    assert_eq!(chosen(&Compute { run_on: RunOn::Ray, ..small }), "e2-standard-2");
+    assert_eq!(chosen(&Compute { run_on: RunOn::RayCluster, ..small }), "e2-standard-2");
+}
+
+#[test]
+fn a_pod_cannot_have_all_of_a_node() {
+    // Of 4 vCPUs GKE leaves 4 - 0.06 - 0.01 - 2 x 0.005 = 3.92, of 16 GiB 16 - 1 - 0.8 - 0.8 - 100 MiB = 13.3.
+    let (vcpus, gib) = machine("e2-standard-4").unwrap().for_pods();
+    assert!((vcpus - 3.92).abs() < 1e-9 && (gib - 13.302_343_75).abs() < 1e-9, "{vcpus} {gib}");
+    // Of 96 and 360 GiB: 96 - 0.08 - 92 x 0.0025 = 95.69; 360 - 2.6 - 112 x 0.06 - 232 x 0.02 - 100 MiB = 345.94.
+    let (vcpus, gib) = machine("n1-standard-96").unwrap().for_pods();
+    assert!((vcpus - 95.69).abs() < 1e-9 && (gib - 345.942_343_75).abs() < 1e-9, "{vcpus} {gib}");
+
+    for run_on in [RunOn::Kubeflow, RunOn::KubeflowV1, RunOn::Ray] {
+        let pod = |cpu, memory_gib| Compute { run_on, ..sized(cpu, memory_gib) };
+        assert_eq!(chosen(&pod(3, 13)), "e2-standard-4");
+        assert_eq!(chosen(&pod(3, 14)), "e2-highmem-4");
+        assert_eq!(chosen(&pod(4, 12)), "e2-standard-8");
+        assert_eq!(chosen(&pod(1, 2)), "e2-standard-2");
+        let whole = Compute { machine: Some("e2-standard-4".into()), ..pod(4, 8) };
+        refused(&whole, "cpu", &["a pod on e2-standard-4 can have 3.92 of its 4 vCPUs", "not 4; e2-standard-8 fits"]);
+        let whole = Compute { machine: Some("e2-standard-4".into()), ..pod(2, 16) };
+        refused(&whole, "memory", &["can have 13.3 of its 16 GiB", "not 16; e2-highmem-4 fits"]);
+        refused(&pod(96, 8), "cpu", &["a pod on a machine has at most 95.69 vCPUs, not 96"]);
+    }
 }
 
 #[test]
@@ -132,7 +155,7 @@ fn a_machine_that_is_named_has_what_is_asked_for_or_is_refused() {
 fn sizes_are_googles() {
     let g2 = machine("g2-standard-4").unwrap();
     assert_eq!((g2.vcpus, g2.memory_gib, g2.gpus), (4, 16.0, Some(Accelerator { gpu: GpuType::L4, count: 1 })));
-    assert_eq!(machine("n1-standard-1").unwrap().memory_mib(), 3840);
+    assert_eq!(machine("n1-standard-1").unwrap().memory_gib, 3.75);
     assert_eq!(machine("n1-standard-64").unwrap().takes, [Accelerator { gpu: GpuType::T4, count: 4 }]);
     assert_eq!(machine("g2-standard-5"), None);
 }

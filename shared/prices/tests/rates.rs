@@ -19,7 +19,7 @@ fn sized(run_on: RunOn, cpu: u32, memory_gib: u64) -> Compute {
 }
 
 fn l4(run_on: RunOn, capacity: Capacity) -> Compute {
-    Compute { capacity, ..with(sized(run_on, 4, 16), GpuType::L4, 1) }
+    Compute { capacity, ..with(sized(run_on, 3, 12), GpuType::L4, 1) }
 }
 
 fn with(compute: Compute, gpu: GpuType, count: u32) -> Compute {
@@ -78,7 +78,7 @@ fn vertex_ai_costs_its_factor_on_the_machine() {
 #[test]
 fn nodes_multiply_machines_but_not_the_control_plane() {
     // e2-standard-4: 4 x 0.021812 + 16 x 0.002924 = 0.134032; 3 of them and 0.10
-    let three = Compute { nodes: 3, ..sized(RunOn::Kubeflow, 4, 16) };
+    let three = Compute { nodes: 3, ..sized(RunOn::Kubeflow, 3, 12) };
     hourly(&list(), &three, 0.502096);
     // 2 x 50.609541 + 0.10
     let h100 = with(sized(RunOn::Ray, 100, 1000), GpuType::H100, 8);
@@ -87,7 +87,7 @@ fn nodes_multiply_machines_but_not_the_control_plane() {
 
 #[test]
 fn a_named_machine_is_priced_whatever_is_asked_of_it() {
-    // g2-standard-12 at 1.000416, though 4 vCPUs are asked for, and 0.10
+    // g2-standard-12 at 1.000416, though 3 vCPUs are asked for, and 0.10
     let named = Compute { machine: Some("g2-standard-12".into()), ..l4(RunOn::Kubeflow, Capacity::Standard) };
     hourly(&list(), &named, 1.100416);
     assert_eq!(list().hourly(&named).unwrap().unwrap().machine.as_deref(), Some("g2-standard-12"));
@@ -95,7 +95,7 @@ fn a_named_machine_is_priced_whatever_is_asked_of_it() {
 
 #[test]
 fn without_a_spot_price_the_standard_one_counts_and_is_said() {
-    let spot = Compute { capacity: Capacity::Spot, ..sized(RunOn::Kubeflow, 4, 16) };
+    let spot = Compute { capacity: Capacity::Spot, ..sized(RunOn::Kubeflow, 3, 12) };
     // 0.134032 + 0.10
     hourly(&list(), &spot, 0.234032);
     let notes = list().hourly(&spot).unwrap().unwrap().notes.join("; ");
@@ -106,13 +106,11 @@ fn without_a_spot_price_the_standard_one_counts_and_is_said() {
 }
 
 #[test]
-fn a_pod_that_asks_for_a_whole_node_is_warned() {
-    let notes = |compute: Compute| list().hourly(&compute).unwrap().unwrap().notes.join("; ");
-    // Of 4 vCPUs: 4 - 0.06 - 0.01 - 2 x 0.005 = 3.92. Of 16 GiB: 16 - 4 x 0.25 - 4 x 0.2 - 8 x 0.1 - 0.0977 = 13.3.
-    let whole = notes(sized(RunOn::Kubeflow, 4, 16));
-    assert!(whole.contains("a pod on e2-standard-4 can ask for at most 3.92 vCPUs and 13.3 GiB"), "{whole}");
-    assert_eq!(notes(sized(RunOn::Kubeflow, 3, 13)), "");
-    assert_eq!(notes(sized(RunOn::Vertex, 4, 16)), "1.15 times Compute Engine's price");
+fn a_pod_pays_for_the_node_that_has_room_for_it() {
+    // 4 vCPUs and 16 GiB are more than GKE leaves of e2-standard-4: a pod is on e2-standard-8 (0.268064) and pays the cluster.
+    hourly(&list(), &sized(RunOn::Kubeflow, 4, 16), 0.368064);
+    // A CustomJob has the whole of e2-standard-4: 1.15 x 0.134032.
+    hourly(&list(), &sized(RunOn::Vertex, 4, 16), 0.1541368);
 }
 
 #[test]
@@ -139,7 +137,7 @@ fn an_attached_gpu_is_priced_beside_its_machine() {
         {"item": "nvidia-tesla-t4", "unit": "hour", "price": 0.35, "source": "a test", "date": "2026-11"}]}"#;
     let mine = Book::parse("mine", text).unwrap();
     // n1-standard-4: 4 x 0.03 + 15 x 0.004 = 0.18; 2 T4 = 0.70; no row for a control plane, so nothing for it.
-    hourly(&mine, &with(sized(RunOn::Kubeflow, 4, 15), GpuType::T4, 2), 0.88);
+    hourly(&mine, &with(sized(RunOn::Kubeflow, 3, 12), GpuType::T4, 2), 0.88);
     missing(&mine, &with(sized(RunOn::Vertex, 4, 15), GpuType::T4, 2), "`vertex-training` per times-compute");
 }
 

@@ -92,6 +92,11 @@ pub(crate) enum Local {
         #[command(subcommand)]
         command: Option<Models>,
     },
+    /// What a pipeline's trainings cost on each back-end
+    #[command(after_help = "Examples:\n  millstream cost fraud\n  millstream cost fraud --step fraud-classifier --book seed\n  \
+                            millstream cost --comparisons --book our-prices.json --json\n\n\
+                            The form of a price book stands in shared/prices/README.md.")]
+    Cost(Cost),
     /// Ask a model
     #[command(
         after_help = "Examples:\n  millstream predict iris '{\"instances\": [{\"petal_length\": 1.4, \"petal_width\": 0.2, ...}]}'\n  \
@@ -150,6 +155,23 @@ pub(crate) struct Run {
     /// Run over the tables as they stand though nothing changed
     #[arg(long, conflicts_with = "upload")]
     pub(crate) again: bool,
+}
+
+/// The arguments of `cost`.
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// The pipeline
+    #[arg(required_unless_present = "comparisons", conflicts_with = "comparisons")]
+    pub(crate) pipeline: Option<String>,
+    /// Only this training: the model that it makes
+    #[arg(long, value_name = "TRAINING", conflicts_with = "comparisons")]
+    pub(crate) step: Option<String>,
+    /// The price book: list-2026-07 or seed, which are built in, or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = millstream_prices::DEFAULT_BOOK)]
+    pub(crate) book: String,
+    /// What three kinds of work cost in each place, instead of a pipeline's trainings
+    #[arg(long)]
+    pub(crate) comparisons: bool,
 }
 
 /// How a query's answer is printed.

@@ -1,6 +1,8 @@
 //! What commands print: answers on standard output, everything else on standard error.
 
 #[cfg(feature = "embedded")]
+mod costs;
+#[cfg(feature = "embedded")]
 pub(crate) mod demo;
 #[cfg(feature = "embedded")]
 mod progress;
@@ -18,6 +20,7 @@ use serde::Serialize;
 
 #[cfg(feature = "embedded")]
 pub(crate) use self::{
+    costs::{TrainingCost, WorkCost, training_costs, work_costs},
     progress::Progress,
     tables::{model, models, quarantine, quarantined_rows, run, run_summary, runs},
     units::{bytes, seconds},
