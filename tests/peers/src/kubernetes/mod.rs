@@ -5,7 +5,7 @@
 //! replace, delete with preconditions and finalizers, the `status` subresource, `resourceVersion`, `AlreadyExists` and
 //! `Conflict` (409), `Expired` (410), pod logs, `Status` bodies. Custom resources with a field that their definition does not
 //! have are refused, which a real server does only where a client asks for it. What is left out: watches, discovery,
-//! strategic merge, admission, defaults, and who is asking.
+//! strategic merge, admission, defaults, and what a caller may do.
 
 mod apply;
 mod objects;
@@ -94,6 +94,11 @@ impl ApiServer {
     /// Answers the next list that goes on from an earlier page as if the server had been compacted in between.
     pub fn compact_before_next_page(&self) {
         self.store().compact_before_next_page();
+    }
+
+    /// Refuses whoever does not bring this bearer token, from now on.
+    pub fn require_token(&self, token: &str) {
+        self.store().token = Some(token.to_owned());
     }
 
     /// What was asked so far: `POST /api/v1/namespaces/x/configmaps`.

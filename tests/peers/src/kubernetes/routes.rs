@@ -41,6 +41,10 @@ async fn answer(
 ) -> Response {
     let mut store = lock(&store);
     store.requests.push(format!("{method} {}", uri.path()));
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if store.token.as_deref().is_some_and(|token| bearer != Some(token)) {
+        return Refusal::unauthorized().into_response();
+    }
     match Request::read(&store, &method, uri.path(), parameters, headers, body) {
         Ok(request) => request.answer(&mut store).unwrap_or_else(Refusal::into_response),
         Err(refusal) => refusal.into_response(),

@@ -63,6 +63,11 @@ impl Refusal {
         Self::new(400, "BadRequest", message.into(), Value::Null)
     }
 
+    /// 401: nobody knows who asks.
+    pub(super) fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized".to_owned(), Value::Null)
+    }
+
     /// 422: the object is wrong.
     pub(super) fn invalid(resource: &Resource, key: &Key, why: &str) -> Self {
         let message = format!("{} \"{}\" is invalid: {why}", resource.kind, key.name);

@@ -86,6 +86,8 @@ pub(super) struct Store {
     ahead: TimeDelta,
     logs: BTreeMap<(String, String, String), String>,
     missing: BTreeSet<String>,
+    /// The bearer token that every request brings, where one is needed.
+    pub(super) token: Option<String>,
     /// Method and path of each request.
     pub(super) requests: Vec<String>,
 }
@@ -100,6 +102,7 @@ impl Store {
             ahead: TimeDelta::zero(),
             logs: BTreeMap::new(),
             missing: missing.iter().map(|plural| (*plural).to_owned()).collect(),
+            token: None,
             requests: Vec::new(),
         };
         let namespaces = &RESOURCES[0];
