@@ -33,7 +33,7 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 	target/demo/millstream demo --dir demo-project
 
 test: duckdb peers $(VENV)/ready ## Run every test; ends with the counts.
-	cargo test --workspace --features millstream/cloud --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
+	cargo test --workspace --features millstream/cloud,millstream-serve-model/cloud --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
 bench: duckdb peers $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest beside DuckDB and Polars, start-up, predictions.
 	@mkdir -p target/bench
@@ -44,7 +44,7 @@ bench: duckdb peers $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest 
 
 lint: duckdb ## Check formatting and clippy, warnings denied.
 	cargo fmt --check
-	cargo clippy --workspace --features millstream/cloud --all-targets --locked -- -D warnings
+	cargo clippy --workspace --features millstream/cloud,millstream-serve-model/cloud --all-targets --locked -- -D warnings
 
 duckdb: $(DUCKDB_LIBRARY) ## Fetch DuckDB's library into target/duckdb.
 
@@ -80,7 +80,7 @@ $(RAY_VENV)/ready: tests/python/ray.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt
-	@echo "Installing DuckDB and Polars into $(BENCH_VENV) (60 MB) ..."
+	@echo "Installing what is measured beside into $(BENCH_VENV) (130 MB) ..."
 	@python3 -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	@touch $@

@@ -11,7 +11,7 @@ WORKDIR /src
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --package millstream-serve-model \
+    cargo build --release --locked --package millstream-serve-model --features cloud \
     && cp target/release/serve-model /usr/local/bin/serve-model
 
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -10,7 +10,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use millstream_scoring::Model;
+use millstream_scoring::{Model, Predictions};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -36,15 +36,31 @@ pub struct ModelState {
 
 impl ModelState {
     /// Wraps a model for serving.
-    pub fn new(model: Model, deployed_model_id: Option<String>) -> Result<Self, prometheus::Error> {
+    pub fn new(model: Model, settings: &Settings) -> Result<Self, prometheus::Error> {
         let signature = model.signature();
         let served = ServedModel {
-            deployed_model_id,
-            model: signature.model.clone(),
-            model_version_id: signature.fingerprint.clone(),
+            deployed_model_id: settings.deployed_model_id.clone(),
+            model: settings.model.clone().or_else(|| signature.model.clone()),
+            model_version_id: settings.model_version.clone().or_else(|| signature.fingerprint.clone()),
         };
+        let metrics = ServeMetrics::new(signature.task)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { model, served, metrics: ServeMetrics::new()?, large_batches: Semaphore::new(cores) })
+        Ok(Self { model, served, metrics, large_batches: Semaphore::new(cores) })
+    }
+
+    /// Logs the mean score of what was predicted since the last time; nothing where nothing was.
+    pub fn log_score(&self) {
+        if let Some((score, predictions)) = self.metrics.take_score() {
+            let ServedModel { model, model_version_id, .. } = &self.served;
+            // Named for a log-based metric: its filter is the message, its value the score, its labels model and version.
+            tracing::info!(
+                model = model.as_deref(),
+                version = model_version_id.as_deref(),
+                score,
+                predictions,
+                "prediction score"
+            );
+        }
     }
 
     async fn answer(self: &Arc<Self>, body: Bytes) -> Result<Answer, Failure> {
@@ -59,25 +75,28 @@ impl ModelState {
 }
 
 /// The routes of a model's server; [`Settings::check_routes`] has to have passed.
-pub fn router(state: ModelState, settings: &Settings) -> Router {
+pub fn router(state: Arc<ModelState>, settings: &Settings) -> Router {
     Router::new()
         .route(&settings.health_route, get(|| async { "ok" }))
         .route(&settings.predict_route, post(predict))
         .route(METRICS_ROUTE, get(metrics))
         .layer(DefaultBodyLimit::max(settings.max_body_bytes))
-        .with_state(Arc::new(state))
+        .with_state(state)
 }
 
 async fn predict(State(state): State<Arc<ModelState>>, body: Result<Bytes, BytesRejection>) -> Response {
     let begun = Instant::now();
-    let (answered, predictions) = match body.map_err(Failure::from) {
+    let (answered, predictions): (Response, Option<Predictions>) = match body.map_err(Failure::from) {
         Ok(body) => match state.answer(body).await {
-            Ok(answer) => (json_response(StatusCode::OK, answer.json), answer.predictions),
-            Err(failure) => (failure.into_response(), 0),
+            Ok(answer) => (json_response(StatusCode::OK, answer.json), Some(answer.predictions)),
+            Err(failure) => (failure.into_response(), None),
         },
-        Err(failure) => (failure.into_response(), 0),
+        Err(failure) => (failure.into_response(), None),
     };
-    state.metrics.observe(answered.status().as_u16(), predictions, begun.elapsed());
+    state.metrics.observe(answered.status().as_u16(), begun.elapsed());
+    if let Some(predictions) = predictions {
+        state.metrics.observe_scores(&predictions);
+    }
     answered
 }
 

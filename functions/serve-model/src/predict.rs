@@ -53,11 +53,11 @@ impl PredictError {
     }
 }
 
-/// An answer, with how many predictions it holds.
+/// An answer, with the predictions that it says.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) json: Vec<u8>,
-    pub(crate) predictions: usize,
+    pub(crate) predictions: Predictions,
 }
 
 /// Answers a request's body with `{"predictions": [..]}` and the names of the model that was asked.
@@ -73,5 +73,5 @@ pub(crate) fn answer(model: &Model, served: &ServedModel, body: &[u8]) -> Result
     })?;
     let json = serde_json::to_vec(&Response { predictions: &predictions, served })
         .map_err(|error| PredictError::Model(ModelError::Score(error.to_string())))?;
-    Ok(Answer { json, predictions: predictions.len() })
+    Ok(Answer { json, predictions })
 }

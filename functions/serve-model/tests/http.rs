@@ -1,15 +1,19 @@
 //! The server as its callers see it, through the router without a socket.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+use std::io;
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use clap::Parser;
 use millstream_recipe_tabular::{Environment, Options, run};
 use millstream_scoring::Model;
-use millstream_serve_model::{ModelState, ServedModel, Settings, predict_json, router};
+use millstream_serve_model::{Lines, ModelState, ServedModel, Settings, predict_json, router};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use tracing_subscriber::fmt::{MakeWriter, format::JsonFields};
 
 #[derive(Parser)]
 struct Line {
@@ -38,9 +42,15 @@ fn model() -> Model {
 }
 
 fn app(arguments: &[&str]) -> Router {
-    let settings = Settings::parse_from(["serve-model", "--storage-uri", "unused"].iter().chain(arguments));
+    app_and_state(arguments).0
+}
+
+fn app_and_state(arguments: &[&str]) -> (Router, Arc<ModelState>) {
+    let always = ["serve-model", "--storage-uri", "unused", "--deployed-model-id", "42"];
+    let settings = Settings::parse_from(always.iter().chain(arguments));
     settings.check_routes().unwrap();
-    router(ModelState::new(model(), Some("42".into())).unwrap(), &settings)
+    let state = Arc::new(ModelState::new(model(), &settings).unwrap());
+    (router(state.clone(), &settings), state)
 }
 
 async fn send(app: &Router, path: &str, body: Option<String>) -> (StatusCode, String) {
@@ -131,9 +141,59 @@ async fn the_metrics_count_requests_by_status_and_predictions() {
         "serve_model_requests_total{code=\"400\"} 1",
         "serve_model_predictions_total 2",
         "serve_model_request_seconds_count 2",
+        "serve_model_prediction_score_count 2",
+        "serve_model_prediction_score_bucket{le=\"1\"} 2",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }
+}
+
+/// Lines in memory.
+#[derive(Debug, Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Written {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_mean_score_since_the_last_line_is_logged_for_a_metric() {
+    let written = Written::default();
+    let subscriber = tracing_subscriber::fmt().fmt_fields(JsonFields::new()).event_format(Lines);
+    let _lines = tracing::subscriber::set_default(subscriber.with_writer(written.clone()).finish());
+    let (app, state) = app_and_state(&["--model", "shapes", "--model-version", "7"]);
+    state.log_score();
+    assert!(written.0.lock().unwrap().is_empty(), "nothing was predicted");
+
+    let (_, answer) = ask(&app, json!({"instances": [[50, "red"], [3, "red"]]})).await;
+    ask(&app, json!({"instances": [[]]})).await;
+    state.log_score();
+    state.log_score();
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    let line = &lines[0];
+    assert_eq!((&line["message"], &line["severity"]), (&json!("prediction score"), &json!("INFO")));
+    assert_eq!((&line["model"], &line["version"], &line["predictions"]), (&json!("shapes"), &json!("7"), &json!(2)));
+    // Of two classes, the second's.
+    let of = |at: usize| answer["predictions"][at]["probabilities"]["small"].as_f64().unwrap();
+    let score = line["score"].as_f64().unwrap();
+    assert!((score - (of(0) + of(1)) / 2.0).abs() < 1e-6, "{text}\n{answer}");
 }
 
 #[test]
