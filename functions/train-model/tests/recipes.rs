@@ -16,8 +16,9 @@ fn function() -> &'static Path {
 /// Runs `python -m unittest` with `arguments` in `folder`, a path below the function's; fails with what it printed.
 fn unittest(python: &Path, folder: &str, arguments: &[&str]) {
     let output = Command::new(python)
-        .args(["-m", "unittest", "--verbose"])
+        .args(["-m", "unittest"])
         .args(arguments)
+        .arg("--verbose")
         .current_dir(function().join(folder))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output()

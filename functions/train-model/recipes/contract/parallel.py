@@ -1,12 +1,13 @@
-"""PyTorch on whatever there is: one process or many, CPU or CUDA. The only module here that needs PyTorch."""
+"""PyTorch on whatever there is: one process or many, CPU or CUDA. Needs PyTorch."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -39,9 +40,8 @@ class Processes:
             if not torch.cuda.is_available():
                 raise ContractError("--device cuda: PyTorch sees no CUDA device here; use --device cpu or auto")
             if topology.local_rank >= torch.cuda.device_count():
-                raise ContractError(
-                    f"process {topology.local_rank} of this node has no GPU: there are {torch.cuda.device_count()}; start one a GPU"
-                )
+                gpus = torch.cuda.device_count()
+                raise ContractError(f"process {topology.local_rank} of this node has no GPU: there are {gpus}; start one a GPU")
             self.device = torch.device("cuda", topology.local_rank)
             torch.cuda.set_device(self.device)
             # TF32 for what stays in 32 bits.
@@ -65,7 +65,7 @@ class Processes:
         each = total // self.world_size
         return slice(self.rank * each, (self.rank + 1) * each)
 
-    def wrapped(self, model: nn.Module, compiled: bool) -> nn.Module:
+    def wrapped(self, model: nn.Module, compiled: bool) -> Callable[[Tensor], Tensor]:
         """`model` as it is trained: gradients averaged over the processes, compiled if asked for."""
         if self.world_size > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None

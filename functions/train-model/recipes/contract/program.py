@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from .environment import Environment
 from .errors import ContractError

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Sequence
+from typing import Any
 
 from .errors import ContractError
 
@@ -40,7 +41,8 @@ def _csv(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _jsonl(file: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    seen, rows = set(), 0
+    seen: set[str] = set()
+    rows = 0
     with file.open(encoding="utf-8") as text:
         for number, line in enumerate(text, start=1):
             if not line.strip():

@@ -77,9 +77,9 @@ class Gpt(nn.Module):
         self.logits = nn.Linear(config.n_embd, config.vocabulary, bias=False)
         self.apply(_initialise)
         # Each block adds twice to the residual stream: smaller starts keep its size whatever the depth (GPT-2, section 2.3).
-        for block in self.blocks:
-            for layer in (block.attention.output, block.network[-1]):
-                nn.init.normal_(layer.weight, std=0.02 / (2 * config.n_layer) ** 0.5)
+        for name, weight in self.named_parameters():
+            if name.endswith(("attention.output.weight", "network.2.weight")):
+                nn.init.normal_(weight, std=0.02 / (2 * config.n_layer) ** 0.5)
         self.logits.weight = self.characters.weight
 
     def forward(self, ids: Tensor) -> Tensor:

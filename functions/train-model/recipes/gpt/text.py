@@ -26,9 +26,9 @@ class Text:
         known, ids = np.unique(codes, return_inverse=True)
         if len(known) < 2:
             raise ContractError(f"the text has {len(known)} different characters: there is nothing to learn")
-        ids = torch.from_numpy(ids.astype(np.uint8 if len(known) <= 256 else np.int32)).to(device)
-        cut = len(ids) - int(len(ids) * validation_share)
-        training, validation = ids[:cut], ids[cut:]
+        small = torch.from_numpy(ids.astype(np.uint8 if len(known) <= 256 else np.int32)).to(device)
+        cut = len(small) - int(len(small) * validation_share)
+        training, validation = small[:cut], small[cut:]
         for part, name in ((training, "training"), (validation, "validation")):
             if len(part) <= block_size:
                 raise ContractError(

@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -171,7 +171,7 @@ def evaluated(model: Gpt, ids: Tensor, options: Namespace, processes: Processes)
     model.eval()
     inputs, targets = spread_windows(ids, options.evaluation_windows, options.block_size)
     total = 0.0
-    for batch, expected in zip(inputs.split(options.batch_size), targets.split(options.batch_size)):
+    for batch, expected in zip(inputs.split(options.batch_size), targets.split(options.batch_size), strict=True):
         with processes.autocast(options.precision):
             total += cross_entropy(model(batch), expected).item() * len(batch)
     return total / len(inputs)

@@ -25,29 +25,34 @@ SMALLEST_IMAGE = 2 ** (len(CONVOLUTIONS) - 1)
 class Features(nn.Module):
     """Images `[batch, 3, height, width]` from 0 to 1 -> the last features of each group. Not trained."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, weights: Path | None, seed: int) -> None:
         """`weights` is a PyTorch state dictionary with torchvision's names (`features.0.weight`); None for random filters."""
         super().__init__()
-        self.groups = nn.ModuleList()
+        groups = []
         generator = torch.Generator().manual_seed(seed)
         known = None if weights is None else _read(weights)
         inputs, at = 3, 0
         for channels in CONVOLUTIONS:
-            group = nn.ModuleList()
+            group: list[nn.Module] = []
             for outputs in channels:
                 layer = nn.Conv2d(inputs, outputs, 3, padding=1)
                 with torch.no_grad():
-                    if known is None:
-                        # He's rule keeps the features' size from layer to layer.
-                        layer.weight.normal_(0, (2 / (inputs * 9)) ** 0.5, generator=generator)
-                        layer.bias.zero_()
-                    else:
-                        layer.weight.copy_(_tensor(known, f"features.{at}.weight", layer.weight.shape, weights))
-                        layer.bias.copy_(_tensor(known, f"features.{at}.bias", layer.bias.shape, weights))
-                group.append(layer)
+                    for name, parameter in layer.named_parameters():
+                        if known is not None:
+                            parameter.copy_(_tensor(known, f"features.{at}.{name}", parameter.shape, weights))
+                        elif name == "bias":
+                            parameter.zero_()
+                        else:
+                            # He's rule keeps the features' size from layer to layer.
+                            parameter.normal_(0, (2 / (inputs * 9)) ** 0.5, generator=generator)
+                group += [layer, nn.ReLU()]
                 inputs, at = outputs, at + 2
-            self.groups.append(group)
+            groups.append(nn.Sequential(*group))
             at += 1
+        self.groups = nn.ModuleList(groups)
         self.requires_grad_(False)
         # ImageNet's mean and deviation of red, green and blue: what the learned weights expect.
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))
@@ -55,12 +60,9 @@ class Features(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x = (images - self.mean) / self.deviation
-        features = []
+        features: list[Tensor] = []
         for group in self.groups:
-            if features:
-                x = nn.functional.max_pool2d(x, 2)
-            for layer in group:
-                x = layer(x).relu()
+            x = group(x if not features else nn.functional.max_pool2d(x, 2))
             features.append(x)
         return features
 

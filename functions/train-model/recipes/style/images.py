@@ -11,7 +11,7 @@ from argparse import Namespace
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -129,10 +129,11 @@ class Loader:
                 image = resized(opened(self.sources[at]), self.size)
             except (OSError, ValueError) as error:
                 self.unreadable.add(at)
-                name = self.sources[at] if isinstance(self.sources[at], Path) else f"image {at}"
+                source = self.sources[at]
+                name = f"image {at}" if isinstance(source, bytes) else str(source)
                 print(f"warning: {name} is left out: {error}", file=sys.stderr, flush=True)
                 continue
-            left, top = (round((side - self.size) * part) for side, part in zip(image.size, (crop.across, crop.down)))
+            left, top = (round((side - self.size) * part) for side, part in zip(image.size, (crop.across, crop.down), strict=True))
             return tensor(image.crop((left, top, left + self.size, top + self.size)))
         raise ContractError("none of the images can be read")
 
@@ -146,4 +147,4 @@ def drawn_crops(count: int, images: int, generator: torch.Generator) -> list[Cro
     """`count` squares, the same ones for the same generator."""
     chosen = torch.randint(images, (count,), generator=generator).tolist()
     places = torch.rand((count, 2), generator=generator).tolist()
-    return [Crop(image, across, down) for image, (across, down) in zip(chosen, places)]
+    return [Crop(image, across, down) for image, (across, down) in zip(chosen, places, strict=True)]

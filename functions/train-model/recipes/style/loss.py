@@ -1,7 +1,8 @@
 """The perceptual loss.
 
-Each part is relative: a squared difference over the square of what it is measured against. So the weights mean the same with
-learned and with random features, whose sizes differ by orders of magnitude.
+Content and style are relative: a squared difference over the square of what it is measured against. So the weights mean the same
+with learned and with random features, whose sizes differ by orders of magnitude. Each image is measured by itself, so a batch
+may be shared by several processes.
 """
 
 from __future__ import annotations
@@ -48,9 +49,7 @@ class PerceptualLoss(nn.Module):
         with torch.no_grad():
             wanted = self.features(content)[CONTENT_GROUP].float()
         found = self.features(painted)
-        differences = [
-            _relative(gram(layer), target) for layer, target in zip(found, self.style_grams, strict=True)
-        ]
+        differences = [_relative(gram(layer), target) for layer, target in zip(found, self.style_grams, strict=True)]
         pixels = painted.float()
         return Parts(
             content=_relative(found[CONTENT_GROUP].float(), wanted),
@@ -60,4 +59,6 @@ class PerceptualLoss(nn.Module):
 
 
 def _relative(found: Tensor, wanted: Tensor) -> Tensor:
-    return (found - wanted).square().mean() / (wanted.square().mean() + SMALL)
+    """The mean over the images of `found [batch, ..]`; `wanted` is as large or has one for all."""
+    difference = (found - wanted).square().flatten(1).mean(dim=1)
+    return (difference / (wanted.square().flatten(1).mean(dim=1) + SMALL)).mean()

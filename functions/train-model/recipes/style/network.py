@@ -31,7 +31,8 @@ class Convolution(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, normalised: bool = True) -> None:
         super().__init__()
         self.padding = size // 2
-        self.convolution = nn.Conv2d(inputs, outputs, size, stride)
+        # A norm takes a bias away again.
+        self.convolution = nn.Conv2d(inputs, outputs, size, stride, bias=not normalised)
         self.norm = nn.InstanceNorm2d(outputs, affine=True) if normalised else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

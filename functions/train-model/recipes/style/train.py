@@ -10,7 +10,7 @@ from argparse import Namespace
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from contract import Checkpoints, ContractError, Environment, Preemption, Progress, local_path, write_metrics

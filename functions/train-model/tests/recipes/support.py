@@ -105,5 +105,7 @@ class RecipeCase(unittest.TestCase):
 def sentences(count: int) -> list[str]:
     """Sentences of a small grammar, the same ones each time."""
     chosen = random.Random(7)
-    animals, deeds, places = ("the cat", "a dog", "the old owl"), ("sleeps", "waits", "sings"), ("here", "in the barn", "at night")
+    animals = ("the cat", "a dog", "the old owl")
+    deeds = ("sleeps", "waits", "sings")
+    places = ("here", "in the barn", "at night")
     return [f"{chosen.choice(animals)} {chosen.choice(deeds)} {chosen.choice(places)}." for _ in range(count)]

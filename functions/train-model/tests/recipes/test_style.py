@@ -148,12 +148,15 @@ class Survives(StyleCase):
 
 class Together(StyleCase):
     def test_two_processes_of_torchrun_train_as_one(self) -> None:
-        alone = self.trained(MODULE, *self.from_folder, **self.variables("alone")).metrics
+        # Few and small steps: what rounding makes different grows from step to step.
+        alike = (*self.from_folder, "--steps", "6", "--learning-rate", "0.001")
+        alone = self.trained(MODULE, *alike, **self.variables("alone")).metrics
         topology = {"PET_NNODES": "1", "PET_NPROC_PER_NODE": "2", "PET_NODE_RANK": "0"}
         address = {"PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": self.free_port()}
-        both = self.trained(MODULE, *self.from_folder, **self.variables("both", **topology, **address)).metrics
+        both = self.trained(MODULE, *alike, **self.variables("both", **topology, **address)).metrics
         self.assertEqual(both["processes"], 2)
-        self.assertAlmostEqual(both["loss"], alone["loss"], places=2)
+        for name in ("loss", "content_loss", "style_loss"):
+            self.assertAlmostEqual(both[name], alone[name], places=4)
 
 
 class Refuses(StyleCase):
