@@ -14,8 +14,8 @@ A recipe's command is `python -m gpt.train` everywhere. What a platform says abo
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from .errors import ContractError
 

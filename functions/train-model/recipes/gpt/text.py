@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from contract import ContractError
 from torch import Tensor
+
+from contract import ContractError
 
 
 @dataclass(frozen=True)

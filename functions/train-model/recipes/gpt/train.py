@@ -6,18 +6,19 @@ import json
 import math
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from contract import Checkpoints, ContractError, Environment, Preemption, Progress, local_path, read_rows, write_metrics
 from contract.clock import Clock
 from contract.export import export_onnx
 from contract.parallel import Processes, packed, restored, seed_step
 from contract.program import run
-from torch import Tensor, nn
 
 from .arguments import parsed
 from .model import Config, Gpt

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from contract import ContractError
 from torch import Tensor, nn
+
+from contract import ContractError
 
 CONVOLUTIONS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512))
 """Channels of each convolution, group by group; between groups the image is halved."""

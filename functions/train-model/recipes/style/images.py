@@ -8,16 +8,17 @@ import io
 import sys
 import warnings
 from argparse import Namespace
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from collections.abc import Callable
 
 import numpy as np
 import torch
-from contract import ContractError, Environment, local_path, read_rows
 from PIL import Image
 from torch import Tensor
+
+from contract import ContractError, Environment, local_path, read_rows
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 

@@ -7,19 +7,20 @@ import json
 import math
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from collections.abc import Callable, Sequence
 
 import torch
+from PIL import Image
+from torch import Tensor
+
 from contract import Checkpoints, ContractError, Environment, Preemption, Progress, local_path, write_metrics
 from contract.clock import Clock
 from contract.export import export_onnx
 from contract.parallel import Processes, packed, restored, seed_step
 from contract.program import run
-from PIL import Image
-from torch import Tensor
 
 from .arguments import parsed
 from .features import Features

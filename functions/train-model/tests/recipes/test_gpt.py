@@ -15,9 +15,9 @@ import onnxruntime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from support import Ended, RecipeCase, sentences
 
 from gpt.model import Config, Gpt
+from support import Ended, RecipeCase, sentences
 
 MODULE = "gpt.train"
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from support import RecipeCase
 
 from style.features import CONVOLUTIONS
 from style.network import Config, StyleNetwork
+from support import RecipeCase
 
 MODULE = "style.train"
 
