@@ -21,6 +21,7 @@ fn unittest(python: &Path, folder: &str, arguments: &[&str]) {
         .arg("--verbose")
         .current_dir(function().join(folder))
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", function().join("recipes"))
         .output()
         .unwrap_or_else(|error| panic!("cannot run {}: {error}: install Python 3.10 or later", python.display()));
     let printed = String::from_utf8_lossy(&output.stderr);

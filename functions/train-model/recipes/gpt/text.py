@@ -10,6 +10,9 @@ from torch import Tensor
 
 from contract import ContractError
 
+UNICODE = 0x110000
+"""How many characters there can be."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -23,13 +26,18 @@ class Text:
     @classmethod
     def of(cls, text: str, validation_share: float, block_size: int, device: torch.device) -> Text:
         """Splits `text`: its end is for validation. Raises `ContractError` where a part has no window."""
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-        known, ids = np.unique(codes, return_inverse=True)
+        # JSON may hold halves of characters, which no file can: they become question marks.
+        codes = np.frombuffer(text.encode("utf-32-le", errors="replace"), dtype=np.uint32)
+        present = np.zeros(UNICODE, dtype=bool)
+        present[codes] = True
+        known = np.flatnonzero(present)
         if len(known) < 2:
             raise ContractError(f"the text has {len(known)} different characters: there is nothing to learn")
-        small = torch.from_numpy(ids.astype(np.uint8 if len(known) <= 256 else np.int32)).to(device)
-        cut = len(small) - int(len(small) * validation_share)
-        training, validation = small[:cut], small[cut:]
+        places = np.zeros(UNICODE, dtype=np.uint8 if len(known) <= 256 else np.int32)
+        places[known] = np.arange(len(known))
+        ids = torch.from_numpy(places[codes]).to(device)
+        cut = len(ids) - int(len(ids) * validation_share)
+        training, validation = ids[:cut], ids[cut:]
         for part, name in ((training, "training"), (validation, "validation")):
             if len(part) <= block_size:
                 raise ContractError(

@@ -1,4 +1,8 @@
-"""Starts recipes as a platform does, for their tests. Needs what `tests/python/recipes.txt` lists."""
+"""Starts recipes as a platform does, for their tests.
+
+They need what `tests/python/recipes.txt` lists, and the recipes on their path. Here:
+`PYTHONPATH=../../recipes ../../../../target/venv-recipes/bin/python -m unittest`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-sys.path.insert(0, str(RECIPES))
 
 STEP = re.compile(r"step (\d+)/\d+: loss ([-\d.e+]+)")
 

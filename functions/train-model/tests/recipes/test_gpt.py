@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import torch
 
 from gpt.model import Config, Gpt
+from gpt.text import Text, spread_windows, windows
 from support import Ended, RecipeCase, sentences
 
 MODULE = "gpt.train"
@@ -26,6 +27,25 @@ SMALL = (
     *("--steps", "60", "--warmup-steps", "5", "--learning-rate", "0.01", "--log-every", "10", "--checkpoint-every", "20"),
     *("--evaluate-every", "30", "--evaluation-windows", "16", "--sample-characters", "40", "--device", "cpu"),
 )
+
+
+class Characters(unittest.TestCase):
+    def test_ids_are_places_in_the_sorted_vocabulary(self) -> None:
+        text = Text.of("aébb\ud800c" * 10, 0.5, 4, torch.device("cpu"))
+        self.assertEqual(text.vocabulary, "?abcé")
+        self.assertEqual(text.training.tolist(), [1, 4, 2, 2, 0, 3] * 5)
+        self.assertEqual(len(text.validation), 30)
+
+    def test_more_than_256_characters_keep_their_ids(self) -> None:
+        text = Text.of("".join(map(chr, range(1000, 2000))) * 2, 0.5, 4, torch.device("cpu"))
+        self.assertEqual(text.training.tolist(), list(range(1000)))
+
+    def test_targets_are_the_next_characters(self) -> None:
+        inputs, targets = windows(torch.arange(10, dtype=torch.uint8), torch.tensor([0, 5]), 4)
+        self.assertEqual(inputs.tolist(), [[0, 1, 2, 3], [5, 6, 7, 8]])
+        self.assertEqual(targets.tolist(), [[1, 2, 3, 4], [6, 7, 8, 9]])
+        spread, _ = spread_windows(torch.arange(13, dtype=torch.uint8), 100, 4)
+        self.assertEqual(spread[:, 0].tolist(), [0, 4, 8])
 
 
 class GptCase(RecipeCase):
