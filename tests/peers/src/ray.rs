@@ -38,7 +38,7 @@ pub struct RayCluster {
 
 impl RayCluster {
     /// CPUs that it believes to have.
-    pub const CPUS: u32 = 4;
+    pub const CPUS: u32 = 8;
 
     /// GPUs that it believes to have, of the type `L4`.
     pub const GPUS: u32 = 2;

@@ -4,5 +4,7 @@
 mod contract;
 mod lifecycle;
 mod loss;
+mod primes;
 mod resources;
 mod support;
+mod tune;

@@ -98,6 +98,22 @@ pub(crate) fn shell(id: &str, script: &str) -> TrainingJob {
     job(id, &["/bin/sh", "-c", script])
 }
 
+/// A job with a recipe in Python, which the cluster's nodes find in this repository.
+pub(crate) fn recipe(id: &str, name: &str, arguments: &[&str]) -> TrainingJob {
+    let (python, module) = (RayCluster::python(), format!("{name}.train"));
+    let mut training = job(id, &[python.to_str().unwrap(), "-m", &module]);
+    training.args = arguments.iter().map(ToString::to_string).collect();
+    let recipes = RayCluster::recipes().canonicalize().unwrap().into_os_string().into_string().unwrap();
+    training.env = [("PYTHONPATH", recipes.as_str()), ("PYTHONDONTWRITEBYTECODE", "1")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    training
+}
+
+pub(crate) fn read_json(file: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
 pub(crate) async fn end(trainer: &RayTrainer, job: &str, training: &TrainingJob) -> TrainingState {
     until(async || {
         let state = trainer.ensure(job, training).await.unwrap();

@@ -1,0 +1,1 @@
+"""Recipe `ray-primes`: the smallest job on Ray."""

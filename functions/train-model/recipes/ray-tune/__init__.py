@@ -1,0 +1,1 @@
+"""Recipe `ray-tune`: a search for the best arguments of a training program, on Ray."""
