@@ -5,7 +5,9 @@
 //! | Google's Pub/Sub emulator                | the Google Cloud CLI's component `pubsub-emulator`, Java       |
 //! | fake-gcs-server                          | `tests/python/peers.txt`, installed by `make test`             |
 //! | bqemulator                               | `tests/python/peers.txt`, installed by `make test`             |
+//! | a small Kubernetes API server            | [`kubernetes`], in the test's own process                      |
 //! | Ray                                      | `tests/python/ray.txt`, installed by `make test`               |
+//! | the fake Vertex AI                       | `tests/python/fake_vertex`, with Google's messages of `make peers` |
 //!
 //! A peer that cannot be started is a failed test that says what is missing, never a skipped one.
 
@@ -14,8 +16,10 @@
 pub mod bigquery;
 pub mod fake_gcs;
 pub mod http;
+pub mod kubernetes;
 pub mod process;
 pub mod pubsub;
 pub mod ray;
+pub mod vertex;
 
 pub use process::{Peer, free_port, peers_bin};

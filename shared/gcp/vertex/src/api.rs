@@ -150,15 +150,18 @@ impl Api {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(PortError::internal(format!("cannot {doing}: the answer is longer than {ANSWER_LIMIT} bytes")));
+                return Err(PortError::internal(format!(
+                    "cannot {doing}: the answer is longer than {ANSWER_LIMIT} bytes"
+                )));
             }
             body.extend_from_slice(&chunk);
         }
         if !status.is_success() {
             return Ok(Err(Problem::of_response(status.as_u16(), &body)));
         }
-        let answer = serde_json::from_slice(&body)
-            .map_err(|error| PortError::internal(format!("cannot {doing}: the answer cannot be read")).caused_by(error))?;
+        let answer = serde_json::from_slice(&body).map_err(|error| {
+            PortError::internal(format!("cannot {doing}: the answer cannot be read")).caused_by(error)
+        })?;
         Ok(Ok(answer))
     }
 

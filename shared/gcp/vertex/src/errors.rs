@@ -93,7 +93,12 @@ impl Problem {
             "PERMISSION_DENIED" | "UNAUTHENTICATED" => ErrorKind::Denied,
             "RESOURCE_EXHAUSTED" => ErrorKind::Quota { retry_after: QUOTA_PAUSE },
             // Another operation is on the same resource, or an `etag` is an old one: both pass.
-            "FAILED_PRECONDITION" | "ABORTED" | "CANCELLED" | "UNKNOWN" | "DEADLINE_EXCEEDED" | "INTERNAL"
+            "FAILED_PRECONDITION"
+            | "ABORTED"
+            | "CANCELLED"
+            | "UNKNOWN"
+            | "DEADLINE_EXCEEDED"
+            | "INTERNAL"
             | "UNAVAILABLE" => ErrorKind::Unavailable,
             _ => kind_of_status(self.http),
         }
@@ -159,7 +164,10 @@ mod tests {
     #[test]
     fn a_page_that_is_no_json_is_judged_by_its_status_code() {
         let error = Problem::of_response(502, b"<html>Bad Gateway</html>").into_error("look");
-        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Unavailable, "cannot look: HTTP status 502"));
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::Unavailable, "cannot look: HTTP status 502")
+        );
     }
 
     #[test]
@@ -167,7 +175,13 @@ mod tests {
         let error = of_operation(&RpcStatus { code: 9, message: "Model server exited.".into() }, "deploy");
         assert_eq!(error.kind(), ErrorKind::Invalid);
         assert_eq!(error.to_string(), "cannot deploy: Model server exited (FAILED_PRECONDITION)");
-        assert_eq!(of_operation(&RpcStatus { code: 14, message: String::new() }, "deploy").kind(), ErrorKind::Unavailable);
-        assert_eq!(of_operation(&RpcStatus { code: 99, message: String::new() }, "deploy").kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            of_operation(&RpcStatus { code: 14, message: String::new() }, "deploy").kind(),
+            ErrorKind::Unavailable
+        );
+        assert_eq!(
+            of_operation(&RpcStatus { code: 99, message: String::new() }, "deploy").kind(),
+            ErrorKind::Unavailable
+        );
     }
 }

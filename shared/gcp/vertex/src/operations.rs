@@ -80,5 +80,7 @@ impl Operation {
 
 /// What a port answers while an operation runs on: its next call finds how it went.
 pub(crate) fn still_running(doing: &str) -> PortError {
-    PortError::unavailable(format!("Vertex AI has been asked to {doing} and is not done yet; asked again, it is looked at"))
+    PortError::unavailable(format!(
+        "Vertex AI has been asked to {doing} and is not done yet; asked again, it is looked at"
+    ))
 }

@@ -5,11 +5,7 @@ use std::collections::BTreeMap;
 use millstream_ports::{Deployed, EndpointState, ErrorKind, PortError, PortResult, Precondition};
 use serde_json::{Value, json};
 
-use super::{
-    VertexEndpoints, changed_meanwhile,
-    deployed::Endpoint,
-    record::Record,
-};
+use super::{VertexEndpoints, changed_meanwhile, deployed::Endpoint, record::Record};
 use crate::{
     api::Call,
     documents,
@@ -239,7 +235,8 @@ mod tests {
 
     fn wanted(shares: &[(u64, u8)]) -> Vec<Deployed> {
         let model: millstream_events::names::ModelName = "churn".parse().unwrap();
-        let one = |(version, traffic): &(u64, u8)| Deployed { model: model.clone(), version: *version, traffic: *traffic };
+        let one =
+            |(version, traffic): &(u64, u8)| Deployed { model: model.clone(), version: *version, traffic: *traffic };
         shares.iter().map(one).collect()
     }
 
@@ -286,7 +283,10 @@ mod tests {
         let seen = endpoint(&[("7", 1, 100), ("9", 2, 0)]);
         assert_eq!(next(Some(&seen), &wanted, &leaving), awaited("undeploy 9"));
         // What an earlier change has begun is waited for, so that it is not left behind.
-        assert_eq!(next(Some(&endpoint(&[("7", 1, 100)])), &wanted, &operations(&["deploy churn@2"])), awaited("deploy churn@2"));
+        assert_eq!(
+            next(Some(&endpoint(&[("7", 1, 100)])), &wanted, &operations(&["deploy churn@2"])),
+            awaited("deploy churn@2")
+        );
     }
 
     #[test]

@@ -74,7 +74,9 @@ impl Endpoint {
     pub(super) fn traffic(&self) -> Vec<Deployed> {
         let mut all: Vec<Deployed> = Vec::new();
         for deployed in self.deployments() {
-            let (Some((model, version)), share @ 1..) = (deployed.version(), self.share(&deployed.id)) else { continue };
+            let (Some((model, version)), share @ 1..) = (deployed.version(), self.share(&deployed.id)) else {
+                continue;
+            };
             match all.iter_mut().find(|known| known.model == model && known.version == version) {
                 Some(known) => known.traffic = known.traffic.saturating_add(share),
                 None => all.push(Deployed { model, version, traffic: share }),

@@ -50,7 +50,10 @@ pub(super) async fn ask(
         }
     };
     let (model, version) = model_version(&answer.model, &answer.model_version_id).ok_or_else(|| {
-        PortError::internal(format!("the endpoint {endpoint} was answered by {}, which is no model of ours", answer.model))
+        PortError::internal(format!(
+            "the endpoint {endpoint} was answered by {}, which is no model of ours",
+            answer.model
+        ))
     })?;
     Ok(json!({"predictions": answer.predictions, "model": model, "version": version}))
 }

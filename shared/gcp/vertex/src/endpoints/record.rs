@@ -72,9 +72,7 @@ impl Kept {
     fn is_whole(&self, endpoint: &Endpoint) -> bool {
         let deployments = endpoint.deployments();
         let is_there = |wanted: &Deployed| endpoint.deployment_of(&wanted.model, wanted.version).is_some();
-        self.has_traffic(endpoint)
-            && deployments.len() == self.deployed.len()
-            && self.deployed.iter().all(is_there)
+        self.has_traffic(endpoint) && deployments.len() == self.deployed.len() && self.deployed.iter().all(is_there)
     }
 }
 

@@ -216,9 +216,7 @@ pub(super) async fn of(
 /// All answers, and those that the model's side failed: the asker's own mistakes say nothing of a version.
 fn counted(series: &[Series]) -> (u64, u64) {
     let count = |series: &Series| -> u64 { series.points.iter().map(|point| point.value.int64_value).sum() };
-    let failed = |series: &&Series| {
-        series.metric.labels.get("response_code").is_some_and(|code| code.starts_with('5'))
-    };
+    let failed = |series: &&Series| series.metric.labels.get("response_code").is_some_and(|code| code.starts_with('5'));
     (series.iter().map(count).sum(), series.iter().filter(failed).map(count).sum())
 }
 
@@ -238,7 +236,8 @@ fn p95(series: &[Series]) -> Option<f64> {
 
 fn mean(series: &[Series]) -> Option<f64> {
     let points = series.iter().flat_map(|series| &series.points).map(|point| &point.value.distribution_value);
-    let (sum, count) = points.fold((0.0, 0), |(sum, count), point| (sum + point.mean * point.count as f64, count + point.count));
+    let (sum, count) =
+        points.fold((0.0, 0), |(sum, count), point| (sum + point.mean * point.count as f64, count + point.count));
     (count > 0).then(|| sum / count as f64)
 }
 
@@ -254,10 +253,11 @@ mod tests {
 
     #[test]
     fn failures_are_those_of_the_models_side() {
-        let of = |code: &str, count: &str| {
-            json!({"metric": {"labels": {"response_code": code}}, "points": [{"value": {"int64Value": count}}]})
-        };
-        assert_eq!(counted(&series(json!([of("200", "90"), of("400", "6"), of("503", "3"), of("500", "1")]))), (100, 4));
+        let of = |code: &str, count: &str| json!({"metric": {"labels": {"response_code": code}}, "points": [{"value": {"int64Value": count}}]});
+        assert_eq!(
+            counted(&series(json!([of("200", "90"), of("400", "6"), of("503", "3"), of("500", "1")]))),
+            (100, 4)
+        );
         assert_eq!(counted(&[]), (0, 0));
     }
 
@@ -273,7 +273,8 @@ mod tests {
         let explicit = || json!({"explicitBuckets": {"bounds": [1000.0, 2000.0, 4000.0]}});
         // 18 of 20 are below 2,000, the others between it and 4,000: the 19th is half way.
         let both = json!([
-            of("model", explicit(), json!(["10", "8", "2"]), "us"), of("overhead", explicit(), json!(["0", "0", "0", "20"]), "us")
+            of("model", explicit(), json!(["10", "8", "2"]), "us"),
+            of("overhead", explicit(), json!(["0", "0", "0", "20"]), "us")
         ]);
         assert_eq!(p95(&series(both)), Some(3.0));
         let exponential = json!({"exponentialBuckets": {"numFiniteBuckets": 4, "growthFactor": 2.0, "scale": 1.0}});
@@ -287,9 +288,7 @@ mod tests {
 
     #[test]
     fn the_mean_score_weighs_each_series_by_its_count() {
-        let of = |mean: f64, count: &str| {
-            json!({"points": [{"value": {"distributionValue": {"count": count, "mean": mean}}}]})
-        };
+        let of = |mean: f64, count: &str| json!({"points": [{"value": {"distributionValue": {"count": count, "mean": mean}}}]});
         assert_eq!(mean(&series(json!([of(0.2, "30"), of(0.6, "10")]))), Some(0.3));
         assert_eq!(mean(&series(json!([of(0.0, "0")]))), None);
     }

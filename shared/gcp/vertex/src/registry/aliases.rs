@@ -56,7 +56,9 @@ impl VertexRegistry {
         if !before.contains(&version) {
             match self.merge(model, version, alias).await {
                 // Where Vertex AI does not take it from the other by itself.
-                Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) && !before.is_empty() => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::Invalid) && !before.is_empty() =>
+                {
                     self.take(model, &before, version, alias).await?;
                     self.merge(model, version, alias).await?;
                 }

@@ -8,9 +8,10 @@ use millstream_events::{
     work::{DataFormat, Program},
 };
 use millstream_ports::{PortError, PortResult, TrainingJob};
+use millstream_prices::machine_for;
 use serde_json::{Value, json};
 
-use super::{JOB_LABEL, machine::machine_type};
+use super::JOB_LABEL;
 use crate::{
     names::{MANAGED_BY, label},
     settings::VertexSettings,
@@ -47,9 +48,7 @@ pub(super) fn custom_job(job: &str, training: &TrainingJob, settings: &VertexSet
     let container = json!({"imageUri": image, "command": command, "args": training.args, "env": env});
     let compute = &training.compute;
     let machine = machine_spec(compute)?;
-    let pool = |replicas: u32| {
-        json!({"machineSpec": machine, "replicaCount": replicas.to_string(), "containerSpec": container})
-    };
+    let pool = |replicas: u32| json!({"machineSpec": machine, "replicaCount": replicas.to_string(), "containerSpec": container});
     // The first pool is the chief, always one machine.
     let mut pools = vec![pool(1)];
     if compute.nodes > 1 {
@@ -93,7 +92,10 @@ fn refuse_unknown(training: &TrainingJob) -> PortResult<()> {
         return refused("wall", "a job needs some time");
     }
     if compute.capacity == Capacity::FlexStart && training.wall_seconds > FLEX_START_LIMIT {
-        return refused("wall", "machines of flex-start are kept for seven days at most; lower it, or use spot or standard");
+        return refused(
+            "wall",
+            "machines of flex-start are kept for seven days at most; lower it, or use spot or standard",
+        );
     }
     Ok(())
 }
@@ -120,7 +122,8 @@ fn container<'a>(program: &'a Program, settings: &'a VertexSettings) -> PortResu
 }
 
 fn machine_spec(compute: &Compute) -> PortResult<Value> {
-    let mut spec = json!({"machineType": machine_type(compute)?});
+    let machine = machine_for(compute).map_err(|refusal| PortError::invalid(format!("compute.{refusal}")))?;
+    let mut spec = json!({"machineType": machine.name});
     if let Some(accelerator) = compute.accelerator {
         spec["acceleratorType"] = json!(accelerator.gpu.vertex_name());
         spec["acceleratorCount"] = json!(accelerator.count);
@@ -258,14 +261,17 @@ mod tests {
                 attempt: 1,
             },
             model: "churn".parse().unwrap(),
-            program: Program::Image { image: "r/p/i@sha256:0".into(), command: vec!["python3".into(), "train.py".into()] },
+            program: Program::Image {
+                image: "r/p/i@sha256:0".into(),
+                command: vec!["python3".into(), "train.py".into()],
+            },
             args: vec!["--epochs=3".into()],
             env: BTreeMap::from([("LEVEL".to_owned(), "info".to_owned())]),
             data: vec!["gs://lake/rows/a.csv".parse().unwrap()],
             data_format: DataFormat::Csv,
             output: "gs://models/churn/1/model".parse().unwrap(),
             checkpoints: "gs://models/churn/1/checkpoints".parse().unwrap(),
-            compute: Compute { run_on: RunOn::Vertex, ..Compute::default() },
+            compute: Compute { run_on: RunOn::Vertex, machine: Some("n1-standard-4".into()), ..Compute::default() },
             wall_seconds: 3_600,
         }
     }
@@ -288,7 +294,7 @@ mod tests {
         assert_eq!(body["jobSpec"]["serviceAccount"], "trainer@shop.iam.gserviceaccount.com");
         let pools = body["jobSpec"]["workerPoolSpecs"].as_array().unwrap();
         assert_eq!(pools.len(), 1);
-        assert_eq!(pools[0]["machineSpec"], json!({"machineType": "e2-standard-4"}));
+        assert_eq!(pools[0]["machineSpec"], json!({"machineType": "n1-standard-4"}));
         assert_eq!(pools[0]["containerSpec"]["command"], json!(["python3", "train.py"]));
         assert_eq!(pools[0]["containerSpec"]["args"], json!(["--epochs=3"]));
         for (name, value) in [
@@ -307,7 +313,7 @@ mod tests {
     fn more_nodes_are_a_chief_and_workers() {
         let mut training = training();
         let accelerator = Some(Accelerator { gpu: GpuType::L4, count: 1 });
-        training.compute = Compute { nodes: 4, processes_per_node: 2, accelerator, cpu: 4, ..training.compute };
+        training.compute = Compute { nodes: 4, processes_per_node: 2, accelerator, machine: None, ..training.compute };
         let body = body(&training);
         let pools = body["jobSpec"]["workerPoolSpecs"].as_array().unwrap();
         assert_eq!((&pools[0]["replicaCount"], &pools[1]["replicaCount"]), (&json!("1"), &json!("3")));

@@ -5,14 +5,16 @@
 
 mod job;
 mod log;
-mod machine;
 mod state;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use millstream_gcp_client::Connection;
-use millstream_ports::{Clock, PortError, PortResult, Trainer, TrainingJob, TrainingState};
+use millstream_ports::{Clock, PortError, PortResult, Trainer, TrainingJob, TrainingState, optional};
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,6 +38,8 @@ pub struct VertexTrainer {
     settings: VertexSettings,
     clock: Arc<dyn Clock>,
     turns: Turns,
+    /// The jobs that this process has created, by their ids: a list may not show them at once.
+    created: Mutex<HashMap<String, String>>,
 }
 
 impl VertexTrainer {
@@ -45,7 +49,13 @@ impl VertexTrainer {
     /// When a setting cannot be right. Whether Vertex AI answers is known at the first call.
     pub fn new(connection: Connection, settings: VertexSettings, clock: Arc<dyn Clock>) -> PortResult<Self> {
         settings.check()?;
-        Ok(Self { api: Api::new(connection, &settings), settings, clock, turns: Turns::default() })
+        Ok(Self {
+            api: Api::new(connection, &settings),
+            settings,
+            clock,
+            turns: Turns::default(),
+            created: Mutex::default(),
+        })
     }
 
     fn jobs(&self) -> String {
@@ -59,7 +69,10 @@ impl VertexTrainer {
         let mut found: Vec<CustomJob> = self.api.list(&doing, "customJobs", &self.jobs(), &filter).await?;
         found.sort_by_key(CustomJob::age);
         let mut found = found.into_iter();
-        let ours = found.next();
+        let ours = match found.next() {
+            Some(ours) => Some(ours),
+            None => self.unlisted(job, &doing).await?,
+        };
         for younger in found.filter(|younger| !younger.has_ended()) {
             tracing::warn!(job, name = younger.name, "a second custom job of one name is cancelled");
             self.end(job, &younger).await?;
@@ -67,9 +80,20 @@ impl VertexTrainer {
         Ok(ours)
     }
 
+    /// A job that was created here and is not listed yet.
+    async fn unlisted(&self, job: &str, doing: &str) -> PortResult<Option<CustomJob>> {
+        let created = self.created.lock().unwrap_or_else(PoisonError::into_inner).get(job).cloned();
+        match created {
+            Some(name) => optional(self.api.call(doing, Call::get(name)).await),
+            None => Ok(None),
+        }
+    }
+
     async fn start(&self, job: &str, body: Value) -> PortResult<CustomJob> {
         let doing = format!("create the custom job {job}");
         let created: CustomJob = self.api.call(&doing, Call::post(self.jobs(), body)).await?;
+        let name = created.name.clone();
+        self.created.lock().unwrap_or_else(PoisonError::into_inner).insert(job.to_owned(), name);
         // Another process may have created one at the same moment.
         Ok(self.find(job).await?.unwrap_or(created))
     }
