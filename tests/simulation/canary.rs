@@ -3,23 +3,26 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use millstream_events::names::ModelName;
+use millstream_events::names::{ModelName, ObjectPath};
 use millstream_ports::{
     EndpointState, Endpoints, ModelRegistry, ModelVersion, ObjectStore, ObjectStoreExt, PortResult, PredictError,
     ServingStats,
     memory::{MemoryModels, MemoryObjectStore},
 };
 
-/// Whether every prediction of a version fails: it learned from the product 11, which an upload brings and another takes
-/// away again.
-pub(crate) fn is_bad(store: &MemoryObjectStore, version: &ModelVersion) -> bool {
+/// The rows that a version learned from.
+pub(crate) fn rows_of(store: &MemoryObjectStore, version: &ModelVersion) -> Vec<String> {
     let artifact = &version.registered.artifact;
-    let rows =
-        futures::executor::block_on(store.names(artifact.bucket(), &format!("{}-data/", artifact.name()))).unwrap();
-    rows.iter().any(|path| {
-        let bytes = futures::executor::block_on(store.read(path, 1 << 20)).unwrap();
-        String::from_utf8_lossy(&bytes).lines().any(|row| row == r#"{"id":11}"#)
-    })
+    let folder = format!("{}-data/", artifact.name());
+    let files = futures::executor::block_on(store.names(artifact.bucket(), &folder)).unwrap();
+    let read = |path: &ObjectPath| futures::executor::block_on(store.read(path, 1 << 20)).unwrap();
+    files.iter().map(|path| String::from_utf8_lossy(&read(path)).into_owned()).collect()
+}
+
+/// Whether every prediction of a version fails: so it is with every third kind of rows. Those of the last upload are good.
+pub(crate) fn is_bad(store: &MemoryObjectStore, version: &ModelVersion) -> bool {
+    let bytes: u32 = rows_of(store, version).iter().flat_map(|rows| rows.bytes()).map(u32::from).sum();
+    bytes % 3 == 1
 }
 
 /// Endpoints whose traffic never ceases.

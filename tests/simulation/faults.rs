@@ -46,6 +46,10 @@ impl Faults {
         })
     }
 
+    pub(crate) fn switch_on(&self) {
+        self.enabled.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn switch_off(&self) {
         self.enabled.store(false, Ordering::SeqCst);
     }

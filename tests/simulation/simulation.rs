@@ -31,7 +31,7 @@ use millstream_runtime::{Ack, Handler};
 use millstream_tests::example::{self, World};
 
 use crate::{
-    canary::{Watched, is_bad},
+    canary::{Watched, is_bad, rows_of},
     durable::{Durable, is_preempted},
     faults::{Faults, Faulty},
     mutations::{Forgetful, Mutation, NamedByDelivery},
@@ -60,6 +60,9 @@ const UPLOADS: &[(&str, &str)] = &[
     ("clicks/c.csv", "id\n1002\n"),
     ("products.csv", "id\n10\n"),
 ];
+
+/// Which of them come before the platform comes to rest, thrice: each day brings a version of the model, and so a canary.
+const DAYS: [std::ops::Range<usize>; 3] = [0..5, 5..8, 8..UPLOADS.len()];
 
 /// Rounds of delivering everything and sweeping after which a healthy platform has long come to rest.
 const ROUNDS_TO_REST: usize = 60;
@@ -108,9 +111,11 @@ struct Simulation {
 /// Runs one seed.
 pub(crate) fn simulate(seed: u64, mutation: Option<Mutation>, told: bool) -> Outcome {
     let mut disturbed = Simulation::new(seed, mutation, told);
-    disturbed.disturb();
-    if let Err(why) = disturbed.come_to_rest() {
-        return Outcome::Wrong(why);
+    for uploads in DAYS.map(|day| &UPLOADS[day]) {
+        disturbed.disturb(uploads);
+        if let Err(why) = disturbed.come_to_rest() {
+            return Outcome::Wrong(why);
+        }
     }
     match disturbed.differs_from(undisturbed()) {
         None => Outcome::Right,
@@ -213,9 +218,10 @@ impl Simulation {
     }
 
     /// Uploads everything while the scheduler does its worst.
-    fn disturb(&mut self) {
-        let mut uploads = UPLOADS.iter();
-        for _ in 0..600 {
+    fn disturb(&mut self, uploads: &[(&str, &str)]) {
+        self.faults.switch_on();
+        let mut uploads = uploads.iter();
+        for _ in 0..300 {
             self.durable.clock.advance(Duration::from_secs(1));
             match self.random.below(100) {
                 0..3 => {
@@ -381,9 +387,7 @@ impl Simulation {
         let versions = futures::executor::block_on(models.versions(&model)).unwrap();
         let serving = versions.iter().find(|version| aliases.get("production") == Some(&version.version));
         if let Some(serving) = serving {
-            let artifact = &serving.registered.artifact;
-            let files = futures::executor::block_on(store.names(artifact.bucket(), artifact.name())).unwrap();
-            let data = files.iter().filter(|path| path.name().contains("/data/")).map(read).collect();
+            let data = rows_of(store, serving);
             holdings.insert("the serving model's data".to_owned(), data);
         }
         holdings
@@ -410,6 +414,20 @@ impl Simulation {
         }
         let versions = futures::executor::block_on(models.versions(&"demand".parse().unwrap())).unwrap();
         let bad = |version: u64| versions.iter().any(|known| known.version == version && is_bad(store, known));
+        for v in &versions {
+            println!("DBG v{} bad {} rows {:?}", v.version, is_bad(store, v), rows_of(store, v));
+        }
+        println!(
+            "DBG {:?}",
+            told.iter()
+                .map(|m| (
+                    m.number,
+                    m.version,
+                    m.kind,
+                    m.traffic.iter().map(|t| (t.version, t.percent)).collect::<Vec<_>>()
+                ))
+                .collect::<Vec<_>>()
+        );
         // An endpoint's first version has nobody to share the traffic with.
         let first = told.first().map(|moved| moved.version);
         let trusted = told.iter().find(|moved| {
