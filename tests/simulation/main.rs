@@ -55,7 +55,7 @@ fn every_seed_ends_right_and_has_each_effect_once() {
         }
         return;
     }
-    let seeds = number("MILLSTREAM_SEEDS").unwrap_or(2_000);
+    let seeds = number("MILLSTREAM_SEEDS").unwrap_or(1_000);
     if let Some((seed, why)) = first_failure(0..seeds, None) {
         panic!("seed {seed}: {why}\nRun it again with MILLSTREAM_SEED={seed} to see its steps.");
     }

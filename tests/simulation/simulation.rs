@@ -414,20 +414,6 @@ impl Simulation {
         }
         let versions = futures::executor::block_on(models.versions(&"demand".parse().unwrap())).unwrap();
         let bad = |version: u64| versions.iter().any(|known| known.version == version && is_bad(store, known));
-        for v in &versions {
-            println!("DBG v{} bad {} rows {:?}", v.version, is_bad(store, v), rows_of(store, v));
-        }
-        println!(
-            "DBG {:?}",
-            told.iter()
-                .map(|m| (
-                    m.number,
-                    m.version,
-                    m.kind,
-                    m.traffic.iter().map(|t| (t.version, t.percent)).collect::<Vec<_>>()
-                ))
-                .collect::<Vec<_>>()
-        );
         // An endpoint's first version has nobody to share the traffic with.
         let first = told.first().map(|moved| moved.version);
         let trusted = told.iter().find(|moved| {
