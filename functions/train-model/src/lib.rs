@@ -66,6 +66,8 @@ pub const DECLARATION: Declaration = Declaration {
         Touch::Writes(Bucket::Models),
         Touch::RunsJobs,
         Touch::Publishes,
+        Touch::LaunchesTraining,
+        Touch::ActsAsTraining,
     ],
     size: Size { cpu: "2", memory: "2Gi", concurrency: 4, timeout_seconds: 60, max_instances: 4 },
 };

@@ -47,6 +47,12 @@ pub enum Touch {
     RunsJobs,
     /// Publishes events.
     Publishes,
+    /// Starts, reads and ends trainings on Vertex AI and on the training cluster.
+    LaunchesTraining,
+    /// Registers and serves models on Vertex AI, and reads how they do.
+    PublishesModels,
+    /// Lets what it starts run as the account of trainings and of serving containers.
+    ActsAsTraining,
 }
 
 /// A bucket, by what it is for.

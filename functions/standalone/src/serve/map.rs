@@ -53,7 +53,7 @@ fn function(declared: &Declaration) -> Value {
 
 /// Which messages of the events topic are the function's, in Pub/Sub's filter syntax, which ends at 256 characters: too few
 /// to name everything that `plan-run` takes. Every message says in `kind` whether it is a command.
-fn filter(declared: &Declaration) -> String {
+pub(crate) fn filter(declared: &Declaration) -> String {
     match declared.consumes {
         [command] => format!(r#"attributes.ce-type = "{command}""#),
         _ => r#"attributes.kind != "command""#.to_owned(),
@@ -74,6 +74,10 @@ fn role(touch: Touch) -> (String, &'static str) {
         Touch::Fills(dataset) => (format!("dataset:{}", dataset_name(dataset)), "roles/bigquery.dataEditor"),
         Touch::RunsJobs => ("project".to_owned(), "roles/bigquery.jobUser"),
         Touch::Publishes => ("topic:events".to_owned(), "roles/pubsub.publisher"),
+        // Roles of our own, in infra/modules/platform/roles.tf: Google's give far more.
+        Touch::LaunchesTraining => ("project".to_owned(), "custom:trainingLauncher"),
+        Touch::PublishesModels => ("project".to_owned(), "custom:modelPublisher"),
+        Touch::ActsAsTraining => ("account:training".to_owned(), "roles/iam.serviceAccountUser"),
     }
 }
 
