@@ -31,7 +31,7 @@ fn line(compute: &Compute, seconds: f64, book: &Book) -> Line {
     match book.hourly(compute) {
         Ok(Some(rate)) => Line {
             run_on: compute.run_on,
-            usd: Some(rate.usd * seconds / 3_600.0),
+            usd: Some(rate.usd_for(seconds)),
             usd_per_hour: Some(rate.usd),
             machine: rate.machine,
             note: rate.notes.join("; "),

@@ -1,8 +1,8 @@
 //! What things cost: dated price books, and what a job costs under one.
 //!
 //! In: a [`Book`] (built in, or a file) and what a job runs on ([`Compute`]). Out: the machine that it takes, US dollars an
-//! hour, an estimate, a cost, a comparison of the back-ends. Prices and machine types are data (`books/`, `machines.json`);
-//! nothing here knows a number.
+//! hour, a comparison of the back-ends. Prices and machine types are data (`books/`, `machines.json`); nothing here knows a
+//! number.
 //!
 //! [`Compute`]: millstream_events::compute::Compute
 

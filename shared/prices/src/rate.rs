@@ -1,6 +1,6 @@
-//! What a training costs an hour, and so for a time.
+//! What a training costs an hour.
 
-use millstream_events::compute::{Accelerator, Capacity, Compute, Cost, RunOn};
+use millstream_events::compute::{Accelerator, Capacity, Compute, RunOn};
 use serde::Serialize;
 
 use crate::{
@@ -49,6 +49,12 @@ pub struct Part {
 }
 
 impl HourlyRate {
+    /// US dollars for so many seconds.
+    #[must_use]
+    pub fn usd_for(&self, seconds: f64) -> f64 {
+        self.usd * seconds / 3_600.0
+    }
+
     pub(crate) fn of(machine: Option<String>, parts: Vec<Part>, notes: Vec<String>) -> Self {
         Self { usd: parts.iter().map(|part| part.usd).sum(), machine, parts, notes }
     }
@@ -80,28 +86,6 @@ impl Book {
             self.by_machine(compute, machine, platform).map_err(|error| self.or_as_a_whole(error, platform))?
         };
         Ok(Some(rate))
-    }
-
-    /// What it costs for so many seconds; none where it has no price.
-    ///
-    /// # Errors
-    /// As [`Book::hourly`].
-    pub fn estimate(&self, compute: &Compute, seconds: f64) -> Result<Option<f64>, PriceError> {
-        Ok(self.hourly(compute)?.map(|rate| rate.usd * seconds / 3_600.0))
-    }
-
-    /// What it did cost, having run so many seconds; beside it the estimate for `expected_seconds`, where those are said.
-    ///
-    /// # Errors
-    /// As [`Book::hourly`].
-    pub fn measured(&self, compute: &Compute, seconds: f64) -> Result<Option<Cost>, PriceError> {
-        let Some(rate) = self.hourly(compute)? else { return Ok(None) };
-        let cost = |seconds: f64| rate.usd * seconds / 3_600.0;
-        Ok(Some(Cost {
-            estimated_usd: compute.expected_seconds.map(|expected| cost(expected as f64)),
-            usd: cost(seconds),
-            book: self.name.clone(),
-        }))
     }
 
     /// Whether the book has vCPU and memory rows for it.

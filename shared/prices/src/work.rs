@@ -138,7 +138,7 @@ impl Work {
         match self.hourly(place, book) {
             Ok(rate) => WorkLine {
                 place,
-                usd: Some(rate.usd * self.hours),
+                usd: Some(rate.usd_for(self.hours * 3_600.0)),
                 usd_per_hour: Some(rate.usd),
                 machine: rate.machine,
                 note: rate.notes.join("; "),

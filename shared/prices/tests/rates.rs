@@ -1,7 +1,7 @@
 //! What trainings cost, beside figures computed by hand from the books.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
-use millstream_events::compute::{Accelerator, Capacity, Compute, Cost, GpuType, RunOn};
+use millstream_events::compute::{Accelerator, Capacity, Compute, GpuType, RunOn};
 use millstream_prices::{Book, DEFAULT_BOOK, PriceError, compare};
 
 const HOUR: f64 = 3_600.0;
@@ -50,8 +50,6 @@ fn missing(book: &Book, compute: &Compute, row: &str) {
 fn home_has_no_price() {
     let at_home = with(Compute::default(), GpuType::H200, 3);
     assert_eq!(list().hourly(&at_home), Ok(None));
-    assert_eq!(list().estimate(&at_home, HOUR), Ok(None));
-    assert_eq!(list().measured(&at_home, HOUR), Ok(None));
 }
 
 #[test]
@@ -154,16 +152,11 @@ fn a_book_may_price_vcpus_and_memory_whatever_is_under_them() {
 }
 
 #[test]
-fn an_estimate_and_a_cost_are_the_rate_for_the_time() {
-    let training = Compute { expected_seconds: Some(2 * 3_600), nodes: 2, ..l4(RunOn::Kubeflow, Capacity::Standard) };
-    // 2 x 0.706832 + 0.10 = 1.513664 an hour
-    close(list().estimate(&training, 4.0 * HOUR).unwrap().unwrap(), 6.054656);
-    let Cost { estimated_usd, usd, book } = list().measured(&training, 900.0).unwrap().unwrap();
-    close(usd, 0.378416);
-    close(estimated_usd.unwrap(), 3.027328);
-    assert_eq!(book, "list-2026-07");
-    let unsaid = Compute { expected_seconds: None, ..training };
-    assert_eq!(list().measured(&unsaid, 900.0).unwrap().unwrap().estimated_usd, None);
+fn a_time_costs_its_part_of_the_hour() {
+    let two = Compute { nodes: 2, ..l4(RunOn::Kubeflow, Capacity::Standard) };
+    let rate = list().hourly(&two).unwrap().unwrap();
+    // 2 x 0.706832 + 0.10 = 1.513664 an hour; a quarter of it
+    close(rate.usd_for(900.0), 0.378416);
 }
 
 #[test]

@@ -93,9 +93,11 @@ pub(crate) enum Local {
         command: Option<Models>,
     },
     /// What a pipeline's trainings cost on each back-end
-    #[command(after_help = "Examples:\n  millstream cost fraud\n  millstream cost fraud --step fraud-classifier --book seed\n  \
+    #[command(
+        after_help = "Examples:\n  millstream cost fraud\n  millstream cost fraud --step fraud-classifier --book seed\n  \
                             millstream cost --comparisons --book our-prices.json --json\n\n\
-                            The form of a price book stands in shared/prices/README.md.")]
+                            The form of a price book stands in shared/prices/README.md."
+    )]
     Cost(Cost),
     /// Ask a model
     #[command(
@@ -166,9 +168,10 @@ pub(crate) struct Cost {
     /// Only this training: the model that it makes
     #[arg(long, value_name = "TRAINING", conflicts_with = "comparisons")]
     pub(crate) step: Option<String>,
-    /// The price book: list-2026-07 or seed, which are built in, or a file
-    #[arg(long, value_name = "NAME|FILE", default_value = millstream_prices::DEFAULT_BOOK)]
-    pub(crate) book: String,
+    /// The price book: list-2026-07 or seed, which are built in, or a file [default: training.price_book of the settings; with
+    /// --comparisons list-2026-07]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) book: Option<String>,
     /// What three kinds of work cost in each place, instead of a pipeline's trainings
     #[arg(long)]
     pub(crate) comparisons: bool,

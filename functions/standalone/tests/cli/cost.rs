@@ -77,6 +77,9 @@ fn another_book_is_built_in_or_a_file() {
     let lines = &seed["trainings"][0]["lines"];
     assert_eq!(usd(lines, "run_on", "kubeflow"), Some(3_600));
     assert_eq!(usd(lines, "run_on", "ray"), None);
+    // Without --book it is the one that the project's settings name.
+    project.edit("millstream.toml", r#"price_book = "list-2026-07""#, r#"price_book = "seed""#);
+    assert_eq!(project.run(&["cost", "example", "--step", "baseline", "--json"]).well().json(), seed);
 
     let row = r#"{"item": "e2", "unit": "vcpu-hour", "price": -1, "source": "us", "date": "2026-11-01"}"#;
     let book = format!(r#"{{"name": "ours", "about": "", "currency": "USD", "region": "x", "rows": [{row}]}}"#);

@@ -1,21 +1,24 @@
 //! `millstream cost`: what trainings cost on each back-end, by a book of prices.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use millstream_events::names::PipelineName;
 use millstream_pipeline::{Pipelines, model::Training};
-use millstream_prices::{Book, Work, compare};
+use millstream_prices::{Book, DEFAULT_BOOK, Work, compare};
 use serde_json::{Value, json};
 
 use super::{Ended, named};
 use crate::{
+    back_ends,
     cli::{Cli, Cost},
     project::Project,
     render::{self, TrainingCost, WorkCost},
 };
 
 pub(super) fn run(cli: &Cli, asked: &Cost) -> anyhow::Result<Ended> {
-    let book = Book::open(&asked.book)?;
     let Some(pipeline) = &asked.pipeline else {
+        let book = Book::open(asked.book.as_deref().unwrap_or(DEFAULT_BOOK))?;
         let costs = Work::seed_comparisons().map(|work| worked(work, &book));
         if cli.json {
             render::json(&json!({"book": told(&book), "comparisons": costs}));
@@ -25,7 +28,12 @@ pub(super) fn run(cli: &Cli, asked: &Cost) -> anyhow::Result<Ended> {
         return Ok(Ended::Well);
     };
     let pipeline: PipelineName = named(pipeline)?;
-    let pipelines = Project::find(cli.project.as_deref(), cli.env.as_deref())?.load_pipelines()?;
+    let project = Project::find(cli.project.as_deref(), cli.env.as_deref())?;
+    let book = match &asked.book {
+        Some(named) => Arc::new(Book::open(named)?),
+        None => back_ends::price_book(&project.settings, &project.folder)?,
+    };
+    let pipelines = project.load_pipelines()?;
     let costs: Vec<TrainingCost> = trainings(&pipelines, &pipeline, asked.step.as_deref())?
         .into_iter()
         .map(|training| trained(training, &book))
