@@ -2,11 +2,12 @@
 module "platform" {
   source = "../../modules/platform"
 
-  project     = var.project
-  environment = "dev"
-  region      = var.region
-  image       = var.image
-  protected   = false
+  project       = var.project
+  environment   = "dev"
+  region        = var.region
+  image         = var.image
+  serving_image = var.serving_image
+  protected     = false
 
   soft_delete_days      = 0
   delete_after_days     = { landing = 30, lake = 30, models = 60 }

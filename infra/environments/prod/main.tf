@@ -2,12 +2,13 @@
 module "platform" {
   source = "../../modules/platform"
 
-  project     = var.project
-  environment = "prod"
-  region      = var.region
-  image       = var.image
-  protected   = true
-  kms_key     = var.kms_key
+  project       = var.project
+  environment   = "prod"
+  region        = var.region
+  image         = var.image
+  serving_image = var.serving_image
+  protected     = true
+  kms_key       = var.kms_key
 
   soft_delete_days      = 30
   table_expiration_days = { staging = 180 }

@@ -14,6 +14,12 @@ variable "image" {
   default     = null
 }
 
+variable "serving_image" {
+  description = "The image of `serve-model`, by digest; null where models are not served on Vertex AI."
+  type        = string
+  default     = null
+}
+
 variable "alert_emails" {
   description = "Who is told when an alert fires."
   type        = set(string)

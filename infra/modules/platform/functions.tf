@@ -38,6 +38,8 @@ module "function" {
       MILLSTREAM_LOG__FORMAT       = "google"
     },
     each.key == "plan-run" ? { MILLSTREAM_PIPELINES_DIR = "/pipelines" } : {},
+    each.key == "train-model" ? local.training_env : {},
+    each.key == "promote-model" ? local.serving_env : {},
     lookup(var.function_env, each.key, {}),
   )
 

@@ -16,3 +16,25 @@ module "cluster" {
   deletion_protection = var.protected
   kms_key             = local.kms_key
 }
+
+# Where train-model and promote-model find what trains and what serves.
+locals {
+  vertex_env = {
+    MILLSTREAM_VERTEX__LOCATION        = var.region
+    MILLSTREAM_VERTEX__SERVICE_ACCOUNT = google_service_account.training.email
+  }
+
+  training_env = merge(
+    local.vertex_env,
+    { MILLSTREAM_TRAINING__IMAGE = var.image },
+    var.training_cluster.enabled ? { MILLSTREAM_KUBERNETES__URL = "https://${module.cluster[0].endpoint}" } : {},
+  )
+
+  serving_env = merge(
+    local.vertex_env,
+    var.serving_image == null ? {} : {
+      MILLSTREAM_VERTEX__SERVES        = "true"
+      MILLSTREAM_VERTEX__SERVING_IMAGE = var.serving_image
+    },
+  )
+}

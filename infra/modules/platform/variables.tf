@@ -41,6 +41,17 @@ variable "image" {
   }
 }
 
+variable "serving_image" {
+  description = "The image of `serve-model`, by digest; models are served on Vertex AI where it is named, and kept as files where not."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.serving_image == null ? true : can(regex("@sha256:[0-9a-f]{64}$", var.serving_image))
+    error_message = "Name the image by its digest, as `NAME@sha256:..`: a tag can come to mean another image."
+  }
+}
+
 variable "protected" {
   description = "Whether data, services and the cluster are kept from `terraform destroy`."
   type        = bool
