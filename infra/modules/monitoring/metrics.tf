@@ -35,6 +35,48 @@ resource "google_logging_metric" "sweeps" {
   }
 }
 
+# What serve-model answers on Vertex AI: a canary is judged by the mean, version against version. The name has no slash, since
+# promote-model asks for it.
+resource "google_logging_metric" "prediction_score" {
+  project         = var.project
+  name            = "millstream_prediction_score"
+  description     = "Mean scores of predictions, once a second and replica at most."
+  filter          = "resource.type=\"aiplatform.googleapis.com/Endpoint\" AND jsonPayload.message=\"prediction score\""
+  value_extractor = "EXTRACT(jsonPayload.score)"
+
+  label_extractors = {
+    model   = "EXTRACT(jsonPayload.model)"
+    version = "EXTRACT(jsonPayload.version)"
+  }
+
+  # Scores of classes lie between 0 and 1. A regression's may lie anywhere: the mean is kept beside the buckets.
+  bucket_options {
+    linear_buckets {
+      num_finite_buckets = 20
+      width              = 0.05
+      offset             = 0
+    }
+  }
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "DISTRIBUTION"
+    unit        = "1"
+
+    labels {
+      key         = "model"
+      value_type  = "STRING"
+      description = "The model."
+    }
+
+    labels {
+      key         = "version"
+      value_type  = "STRING"
+      description = "Its version."
+    }
+  }
+}
+
 # A new log-based metric is known to Cloud Monitoring some seconds after it is made, and an alert on one that is not known is
 # refused.
 resource "terraform_data" "metrics_are_known" {
