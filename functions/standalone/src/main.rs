@@ -7,6 +7,8 @@ mod api;
 mod back_ends;
 mod cli;
 mod commands;
+#[cfg(feature = "cloud")]
+mod doctor;
 #[cfg(feature = "embedded")]
 mod platform;
 mod project;

@@ -22,7 +22,7 @@ pub(crate) use self::manifests::*;
     name = "millstream",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 done; 1 it did not work, or `manifests sanitize --check` would change something; 2 the command line \
+    after_help = "Exit codes: 0 done; 1 it did not work, `manifests sanitize --check` would change something, or `doctor` found something broken; 2 the command line \
                   is wrong; 3 `check` found mistakes, or a run failed or waits.\n\nFirst steps:\n  millstream init shop && cd \
                   shop\n  millstream check\n  millstream up"
 )]

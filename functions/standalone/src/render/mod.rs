@@ -4,6 +4,8 @@
 mod costs;
 #[cfg(feature = "embedded")]
 pub(crate) mod demo;
+#[cfg(feature = "cloud")]
+mod doctor;
 #[cfg(feature = "embedded")]
 mod progress;
 #[cfg(feature = "embedded")]
@@ -26,6 +28,9 @@ pub(crate) use self::{
     units::{bytes, seconds},
     values::{by_name, csv, rows},
 };
+
+#[cfg(feature = "cloud")]
+pub(crate) use self::doctor::doctor;
 
 /// Mistakes are wrapped to this width, which fits a terminal and a log.
 const MISTAKE_WIDTH: usize = 100;

@@ -23,12 +23,21 @@ pub enum Service {
     Vertex,
     /// The API server of a cluster, to which Google's tokens are known.
     Kubernetes,
+    /// What is around them: Cloud Run, Cloud Scheduler, Eventarc, the project itself.
+    Platform,
 }
 
 impl Service {
     /// Each of them.
-    pub const ALL: [Self; 6] =
-        [Self::Storage, Self::PubSub, Self::BigQuery, Self::SecretManager, Self::Vertex, Self::Kubernetes];
+    pub const ALL: [Self; 7] = [
+        Self::Storage,
+        Self::PubSub,
+        Self::BigQuery,
+        Self::SecretManager,
+        Self::Vertex,
+        Self::Kubernetes,
+        Self::Platform,
+    ];
 
     /// The variable that names an emulator. The last two are ours: Google has no emulator for these services.
     #[must_use]
@@ -40,7 +49,7 @@ impl Service {
             Self::SecretManager => Some("SECRET_MANAGER_EMULATOR_HOST"),
             Self::Vertex => Some("VERTEX_EMULATOR_HOST"),
             // A cluster is named by its settings, wherever it runs.
-            Self::Kubernetes => None,
+            Self::Kubernetes | Self::Platform => None,
         }
     }
 }
