@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    api::{DeleteParams, PostParams, Preconditions},
 };
 use millstream_ports::{
     error::{PortError, PortResult},
@@ -238,11 +238,11 @@ impl Records {
                 return Ok(record);
             }
             let map = record.config_map()?;
-            let written = if is_new {
-                let by = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-                self.api.create(&by, &map).await
-            } else {
-                self.api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&map)).await
+            let by = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+            // Not by server-side apply: that creates what is not there, whatever version it names.
+            let written = match is_new {
+                true => self.api.create(&by, &map).await,
+                false => self.api.replace(name, &by, &map).await,
             };
             match written {
                 Ok(map) => return Record::read(map),

@@ -24,7 +24,7 @@ pub struct KubernetesSettings {
     pub service_account: String,
     /// The Kueue LocalQueue of jobs that name none; none where it is absent.
     pub queue: Option<String>,
-    /// The ClusterTrainingRuntime of TrainJobs. With `data_access: download` it is this name and `-download`.
+    /// The ClusterTrainingRuntime of TrainJobs.
     pub runtime: String,
     /// The platform's image, by digest, for the recipe `tabular` on Kubeflow.
     pub image: Option<String>,
@@ -32,7 +32,7 @@ pub struct KubernetesSettings {
     pub ray_image: Option<String>,
     /// The version of Ray in the images, such as `2.60.0`, for KubeRay; it asks the image where it is absent.
     pub ray_version: Option<String>,
-    /// An image with `cp`, for the init container that copies a job's rows onto its node.
+    /// An image with `cp`, for the init container that copies a job's rows onto its node. A TrainJob's is the runtime's.
     pub copy_image: String,
     /// The user and group that programs run as, a number above 0.
     pub user: u32,

@@ -104,7 +104,8 @@ impl KubernetesTrainer {
             // Whoever created the object stopped before it wrote the record.
             None => self.records.write(kind, object, &Addition::default()).await?,
         };
-        let pods = match kind.pods(name, object).nodes {
+        let nodes = kind.pods(name, object).nodes.filter(|_| observed != Observed::Going || record.since.is_none());
+        let pods = match nodes {
             Some(selector) => self.jobs.pods_of(&selector).await?,
             None => Vec::new(),
         };

@@ -267,11 +267,10 @@ impl Store {
             if target.part == Part::Status {
                 return Err(target.not_found());
             }
-            // A version that was read belongs to an object that was there.
-            if text(patch, "/metadata/resourceVersion").is_some() {
-                return Err(target.conflict("it does not exist any more"));
-            }
-            let created = self.create(target, patch.clone())?;
+            // Kubernetes 1.20 does not mind a version that such a patch names.
+            let mut object = patch.clone();
+            object["metadata"].as_object_mut().map(|metadata| metadata.remove("resourceVersion"));
+            let created = self.create(target, object)?;
             if let Some(stored) = self.objects.get_mut(&target.key) {
                 stored.owners.values_mut().for_each(|owner| owner.by_apply = true);
             }

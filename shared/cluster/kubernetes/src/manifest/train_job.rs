@@ -1,7 +1,7 @@
 //! TrainJob, Kubeflow Trainer: the job is said here, the pod's frame by the cluster's ClusterTrainingRuntime.
 //!
-//! The runtime (`infra/kubernetes/runtimes.yaml`) has one replicated job `node` with one container `node`; it says how often
-//! a job starts again and how long its pods are kept, which a TrainJob cannot.
+//! The runtime (`infra/kubernetes/runtimes.yaml`) has one replicated job `node` with the container `node` and the init container
+//! `download`; it says how often a job starts again and how long its pods are kept, which a TrainJob cannot.
 
 use millstream_ports::error::{PortError, PortResult};
 use serde_json::{Value, json};
@@ -26,8 +26,6 @@ pub(super) fn spec(job: &Job<'_>) -> PortResult<Value> {
         ));
     }
     let runs = program::runs(job, Kind::TrainJob)?;
-    let runtime =
-        if job.downloads() { format!("{}-download", job.settings.runtime) } else { job.settings.runtime.clone() };
     let mut trainer = json!({
         "image": runs.image,
         "numNodes": compute.nodes,
@@ -42,7 +40,7 @@ pub(super) fn spec(job: &Job<'_>) -> PortResult<Value> {
         trainer["args"] = json!(program::literals(&runs.args));
     }
     Ok(json!({
-        "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "ClusterTrainingRuntime", "name": runtime},
+        "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "ClusterTrainingRuntime", "name": job.settings.runtime},
         "activeDeadlineSeconds": job.training.wall_seconds,
         "trainer": trainer,
         "runtimePatches": [{

@@ -55,17 +55,17 @@ async fn what_was_changed_since_it_was_read_is_a_conflict() {
     assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
 }
 
+/// Why records are replaced and not applied.
 #[tokio::test]
-async fn an_apply_with_a_version_creates_nothing() {
+async fn an_apply_creates_whatever_version_it_names_and_a_replace_does_not() {
     let cluster = Cluster::start().await;
     let gone = create(&cluster, "gone").await;
     cluster.records().delete("gone", &DeleteParams::default()).await.unwrap();
-    let patch =
-        map(json!({"metadata": {"name": "gone", "resourceVersion": gone.metadata.resource_version}, "data": {}}));
-    let status =
-        answered(cluster.records().patch("gone", &PatchParams::apply("a").force(), &Patch::Apply(&patch)).await);
-    assert!(status.code == 409 || status.code == 404, "{status:?}");
-    assert!(cluster.records().get_opt("gone").await.unwrap().is_none());
+    let status = answered(cluster.records().replace("gone", &PostParams::default(), &gone).await);
+    assert!(status.code == 404 || status.code == 409, "{status:?}");
+    let patch = map(json!({"metadata": {"name": "gone", "resourceVersion": gone.metadata.resource_version}}));
+    cluster.records().patch("gone", &PatchParams::apply("a"), &Patch::Apply(&patch)).await.unwrap();
+    assert_ne!(cluster.records().get("gone").await.unwrap().metadata.uid, gone.metadata.uid);
 }
 
 #[tokio::test]

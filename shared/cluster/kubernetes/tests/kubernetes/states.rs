@@ -51,7 +51,7 @@ async fn conditions_that_nobody_knows_or_that_are_not_true_end_nothing() {
         }
     }
     for (number, (job, deployment)) in
-        [("FAILED", "Retrying"), ("SUCCEEDED", "Running"), ("", "Suspended"), ("RUNNING", "Thinking")]
+        [("FAILED", "Retrying"), ("SUCCEEDED", "Running"), ("PENDING", "Suspended"), ("RUNNING", "Thinking")]
             .into_iter()
             .enumerate()
     {
@@ -131,7 +131,7 @@ async fn a_deadline_is_told_as_the_wall_limit() {
 async fn a_ray_job_that_was_stopped_or_refused_has_failed() {
     let cluster = Cluster::start().await;
     for (number, (job, deployment)) in
-        [("STOPPED", "Complete"), ("FAILED", "Complete"), ("", "ValidationFailed")].into_iter().enumerate()
+        [("STOPPED", "Complete"), ("FAILED", "Complete"), ("PENDING", "ValidationFailed")].into_iter().enumerate()
     {
         let status = json!({"jobStatus": job, "jobDeploymentStatus": deployment, "message": "it is so"});
         let state = state_of(&cluster, Kind::RayJob, &format!("bad{number}"), |_| status.clone()).await;

@@ -205,8 +205,8 @@ fn unique(prefix: &str) -> String {
 fn compact_etcd() {
     let url = std::env::var_os("MILLSTREAM_TEST_ETCD").expect("MILLSTREAM_TEST_ETCD names the real server's etcd");
     let url = url.into_string().unwrap();
-    // "YQ==" is some key; what counts is the header with the newest revision.
-    let range = plain::json("POST", &format!("{url}/v3/kv/range"), &json!({"key": "YQ=="}));
-    let revision = &range["header"]["revision"];
+    // What was read last is kept: it has to be older than the newest. The key is base64.
+    let put = plain::json("POST", &format!("{url}/v3/kv/put"), &json!({"key": "bWlsbHN0cmVhbQ==", "value": ""}));
+    let revision = &put["header"]["revision"];
     plain::json("POST", &format!("{url}/v3/kv/compaction"), &json!({"revision": revision, "physical": true}));
 }
