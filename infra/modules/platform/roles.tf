@@ -25,6 +25,8 @@ locals {
         "aiplatform.endpoints.predict",
         "aiplatform.endpoints.undeploy",
         "aiplatform.endpoints.update",
+        "aiplatform.modelEvaluations.import",
+        "aiplatform.modelEvaluations.list",
         "aiplatform.models.get",
         "aiplatform.models.list",
         "aiplatform.models.update",
