@@ -245,3 +245,132 @@ fn is_expanded(value: &str) -> bool {
     let begins_name = |c: char| c.is_ascii_alphanumeric() || "_{".contains(c);
     value.char_indices().any(|(at, c)| c == '$' && value[at + 1..].starts_with(begins_name))
 }
+
+#[cfg(test)]
+mod tests {
+    use millstream_events::{StepRef, compute::Accelerator};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::settings::Paths;
+
+    fn training() -> TrainingJob {
+        TrainingJob {
+            step: StepRef {
+                run: "fraud".parse().unwrap(),
+                step: "train/fraud".parse().unwrap(),
+                fingerprint: Fingerprint::of("test", []),
+                attempt: 1,
+            },
+            model: "fraud".parse().unwrap(),
+            program: Program::Command(vec!["python3".to_owned(), "train.py".to_owned()]),
+            args: vec!["--name=a b".to_owned()],
+            env: BTreeMap::new(),
+            data: vec!["gs://models/f/data/train.csv".parse().unwrap()],
+            data_format: DataFormat::Parquet,
+            output: "gs://models/f/model".parse().unwrap(),
+            checkpoints: "gs://models/f/checkpoints".parse().unwrap(),
+            compute: Compute { run_on: RunOn::RayCluster, ..Compute::default() },
+            wall_seconds: 60,
+        }
+    }
+
+    fn submission(training: &TrainingJob) -> PortResult<Value> {
+        let settings = RaySettings::new("http://127.0.0.1:8265");
+        Submission::new("job", training, &settings).map(|submission| serde_json::to_value(submission).unwrap())
+    }
+
+    #[test]
+    fn a_training_becomes_a_submission() {
+        let mut training = training();
+        training.compute.accelerator = Some(Accelerator { gpu: GpuType::A100With80Gb, count: 2 });
+        training.env.insert("NOTE".to_owned(), "it costs 5$".to_owned());
+        let mut submission = submission(&training).unwrap();
+        let metadata = submission["metadata"].take();
+        assert_eq!(
+            submission,
+            json!({
+                "submission_id": "job",
+                "entrypoint": "echo \"millstream: runs since $(date +%s)\"; exec python3 train.py '--name=a b'",
+                "runtime_env": {"env_vars": {
+                    "AIP_CHECKPOINT_DIR": "gs://models/f/checkpoints",
+                    "AIP_DATA_FORMAT": "parquet",
+                    "AIP_MODEL_DIR": "gs://models/f/model",
+                    "AIP_TENSORBOARD_LOG_DIR": "gs://models/f/model-logs",
+                    "AIP_TRAINING_DATA_URI": "gs://models/f/data/train.csv",
+                    "NOTE": "it costs 5$",
+                }},
+                "entrypoint_num_cpus": 1,
+                "entrypoint_num_gpus": 2,
+                "entrypoint_memory": 2_147_483_648_u64,
+                "entrypoint_resources": {"accelerator_type:A100": 0.001},
+                "metadata": null,
+            })
+        );
+        assert_eq!(metadata["millstream.dev/run"], "fraud/latest");
+        assert_eq!(metadata[MANIFEST].as_str().unwrap().len(), 32);
+    }
+
+    #[test]
+    fn the_manifest_follows_what_runs_and_nothing_else() {
+        let manifest = |training: &TrainingJob| submission(training).unwrap()["metadata"][MANIFEST].clone();
+        let (plain, mut other) = (training(), training());
+        other.wall_seconds = 61;
+        assert_eq!(manifest(&plain), manifest(&other));
+        other.args.push("--fast".to_owned());
+        assert_ne!(manifest(&plain), manifest(&other));
+    }
+
+    #[test]
+    fn the_built_in_recipe_is_a_program_of_the_cluster() {
+        let training = TrainingJob { program: Program::Tabular, ..training() };
+        let submission = submission(&training).unwrap();
+        let entrypoint = submission["entrypoint"].as_str().unwrap();
+        assert!(entrypoint.ends_with("exec millstream recipe tabular '--name=a b'"), "{entrypoint}");
+    }
+
+    #[test]
+    fn objects_are_files_below_a_folder() {
+        let settings = RaySettings { paths: Paths::Folder("/data/buckets".into()), ..RaySettings::new("http://127.0.0.1:1") };
+        let submission = Submission::new("job", &training(), &settings).unwrap();
+        assert_eq!(submission.runtime_env.env_vars["AIP_MODEL_DIR"], "/data/buckets/models/f/model");
+    }
+
+    #[test]
+    fn what_a_cluster_does_not_take_is_refused_by_name() {
+        type Change = fn(&mut TrainingJob);
+        let changes: [(&str, Change); 19] = [
+            ("compute.run_on", |training| training.compute.run_on = RunOn::Ray),
+            ("compute.nodes", |training| training.compute.nodes = 2),
+            ("compute.processes_per_node", |training| training.compute.processes_per_node = 2),
+            ("compute.machine", |training| training.compute.machine = Some("g2-standard-4".to_owned())),
+            ("compute.capacity", |training| training.compute.capacity = Capacity::Spot),
+            ("compute.queue", |training| training.compute.queue = Some("gpus".to_owned())),
+            ("compute.service_account", |training| training.compute.service_account = Some("a".to_owned())),
+            ("compute.data_access", |training| training.compute.data_access = DataAccess::Download),
+            ("compute.shared_memory_mib", |training| training.compute.shared_memory_mib = Some(64)),
+            ("compute.retries", |training| training.compute.retries = 1),
+            ("compute.memory_mib", |training| training.compute.memory_mib = u64::MAX),
+            ("image", |training| training.program = Program::Image { image: "a".to_owned(), command: Vec::new() }),
+            ("pipeline", |training| {
+                training.program = Program::KubeflowPipeline { spec: Value::Null, parameters: BTreeMap::new() };
+            }),
+            ("command", |training| training.program = Program::Command(Vec::new())),
+            ("args", |training| training.args = vec!["a\0b".to_owned()]),
+            ("env", |training| _ = training.env.insert("A".to_owned(), "secret:crm".to_owned())),
+            ("env", |training| _ = training.env.insert("A".to_owned(), "/bin:${PATH}".to_owned())),
+            ("env", |training| _ = training.env.insert("A=B".to_owned(), "c".to_owned())),
+            ("data", |training| training.data.push("gs://models/other/data.csv".parse().unwrap())),
+        ];
+        for (field, change) in changes {
+            let mut training = training();
+            change(&mut training);
+            let error = submission(&training).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{field}: ")), "{field}: {error}");
+        }
+        for job in ["", "a/b", "a b", &"x".repeat(129)] {
+            let settings = RaySettings::new("http://127.0.0.1:8265");
+            assert!(Submission::new(job, &training(), &settings).is_err(), "{job}");
+        }
+    }
+}
