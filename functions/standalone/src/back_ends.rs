@@ -5,10 +5,8 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Context, bail};
 #[cfg(any(feature = "ray", feature = "kubeflow"))]
 use millstream_events::compute::RunOn;
-#[cfg(feature = "ray")]
-use millstream_ports::Clock;
 #[cfg(any(feature = "ray", feature = "kubeflow"))]
-use millstream_ports::{Secret, SecretName, Secrets};
+use millstream_ports::{Clock, Secret, SecretName, Secrets};
 use millstream_prices::Book;
 use millstream_runtime::Settings;
 use millstream_train_model::BackEnds;
@@ -18,7 +16,7 @@ pub(crate) struct World {
     /// Where their own tokens are.
     #[cfg(any(feature = "ray", feature = "kubeflow"))]
     pub(crate) secrets: Arc<dyn Secrets>,
-    #[cfg(feature = "ray")]
+    #[cfg(any(feature = "ray", feature = "kubeflow"))]
     pub(crate) clock: Arc<dyn Clock>,
     /// How a Ray cluster finds objects.
     #[cfg(feature = "ray")]
@@ -31,11 +29,8 @@ pub(crate) struct World {
 /// The price book that the settings name: a built-in one, or a file from the project's folder.
 pub(crate) fn price_book(settings: &Settings, folder: &Path) -> anyhow::Result<Arc<Book>> {
     let named = &settings.training.price_book;
-    let book = if Book::built_in().contains(&named.as_str()) {
-        Book::open(named)
-    } else {
-        Book::read(&folder.join(named))
-    };
+    let book =
+        if Book::built_in().contains(&named.as_str()) { Book::open(named) } else { Book::read(&folder.join(named)) };
     Ok(Arc::new(book.with_context(|| format!("training.price_book: {named:?} cannot be used"))?))
 }
 
@@ -87,13 +82,14 @@ async fn pipelines(there: BackEnds, settings: &Settings, world: &World) -> anyho
     let named = settings.kubeflow_pipelines.clone();
     let Some(url) = named.url else { return Ok(there) };
     let token = token(named.token.as_deref(), "kubeflow_pipelines.token", world).await?;
-    let trainer = PipelinesTrainer::new(PipelinesSettings {
+    let pipelines = PipelinesSettings {
         namespace: named.namespace,
         experiment: named.experiment,
         service_account: named.service_account,
         token: token.map(|token| Arc::new(FixedToken(token)) as Arc<dyn TokenSource>),
         ..PipelinesSettings::new(url)
-    });
+    };
+    let trainer = PipelinesTrainer::new(pipelines, world.clock.clone());
     Ok(there.with(RunOn::KubeflowPipeline, Arc::new(trainer.context("kubeflow_pipelines: cannot be used")?)))
 }
 

@@ -12,7 +12,9 @@ pub(crate) fn settings(settings: &Settings) -> anyhow::Result<Option<VertexSetti
         return Ok(None);
     };
     let image = if named.serves {
-        named.serving_image.context("vertex.serving_image: is needed to serve on Vertex AI; name serve-model's, by digest")?
+        named
+            .serving_image
+            .context("vertex.serving_image: is needed to serve on Vertex AI; name serve-model's, by digest")?
     } else {
         named.serving_image.unwrap_or_default()
     };

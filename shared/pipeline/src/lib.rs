@@ -2,6 +2,7 @@
 //!
 //! [`spec`] reads files into [`model`]; [`decide`] looks at a run's history and returns the commands that are owed.
 
+pub mod advice;
 pub mod decide;
 pub mod gate;
 mod identity;

@@ -1,6 +1,6 @@
 //! `millstream check`: every mistake of a project's pipelines, or what follows from what in them.
 
-use millstream_pipeline::spec::graph;
+use millstream_pipeline::{advice::advice, spec::graph};
 use serde_json::json;
 
 use super::Ended;
@@ -9,9 +9,10 @@ use crate::{project::Project, render};
 pub(super) fn run(project: &Project, as_json: bool) -> anyhow::Result<Ended> {
     match project.load_pipelines() {
         Ok(pipelines) => {
+            let advice = advice(&pipelines);
             let graphs: Vec<_> = pipelines.by_name.values().map(graph).collect();
             if as_json {
-                render::json(&json!({"mistakes": [], "pipelines": graphs}));
+                render::json(&json!({"mistakes": [], "warnings": advice, "pipelines": graphs}));
             } else if graphs.is_empty() {
                 render::line(&format!(
                     "There are no pipelines in {} yet; `millstream init` writes an example.",
@@ -21,13 +22,16 @@ pub(super) fn run(project: &Project, as_json: bool) -> anyhow::Result<Ended> {
                 for graph in graphs {
                     render::line(&graph.to_string());
                 }
+                for advice in &advice {
+                    render::note(&advice.to_string());
+                }
                 render::line("No mistakes.");
             }
             Ok(Ended::Well)
         }
         Err(mistakes) => {
             if as_json {
-                render::json(&json!({"mistakes": mistakes, "pipelines": []}));
+                render::json(&json!({"mistakes": mistakes, "warnings": [], "pipelines": []}));
             } else {
                 render::mistakes(&mistakes);
             }

@@ -82,7 +82,7 @@ impl Platform {
             let world = back_ends::World {
                 #[cfg(any(feature = "ray", feature = "kubeflow"))]
                 secrets,
-                #[cfg(feature = "ray")]
+                #[cfg(any(feature = "ray", feature = "kubeflow"))]
                 clock: clock.clone(),
                 #[cfg(feature = "ray")]
                 paths: millstream_cluster_ray::Paths::Folder(project.buckets_folder()),

@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use millstream_cluster_kubernetes::TokenSource;
 use millstream_embedded::{
     models::{FileEndpoints, FileRegistry, OnnxScorer},
     trainer::ProcessTrainer,
 };
-use millstream_cluster_kubernetes::TokenSource;
+use millstream_events::compute::RunOn;
 use millstream_export_table::ExportTable;
 use millstream_gcp_bigquery::{BigQueryWarehouse, Settings};
-use millstream_events::compute::RunOn;
 use millstream_gcp_client::{Connection, Service};
 use millstream_gcp_pubsub::PubSubBus;
 use millstream_gcp_secrets::SecretManager;
@@ -114,17 +114,11 @@ impl Cloud {
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let vertex = vertex::settings(&self.project.settings)?.filter(|_| self.project.settings.vertex.serves);
         Ok(match vertex {
-            None => (
-                Arc::new(FileRegistry::new(store.clone(), clock.clone())),
-                Arc::new(FileEndpoints::new(store, clock)),
-            ),
+            None => {
+                (Arc::new(FileRegistry::new(store.clone(), clock.clone())), Arc::new(FileEndpoints::new(store, clock)))
+            }
             Some(vertex) => (
-                Arc::new(VertexRegistry::new(
-                    self.connection.clone(),
-                    vertex.clone(),
-                    store.clone(),
-                    clock.clone(),
-                )?),
+                Arc::new(VertexRegistry::new(self.connection.clone(), vertex.clone(), store.clone(), clock.clone())?),
                 Arc::new(VertexEndpoints::new(self.connection.clone(), vertex, store, clock)?),
             ),
         })

@@ -6,7 +6,7 @@ use millstream_events::{
     compute::{Accelerator, Capacity, Compute, DataAccess, GpuType, RunOn},
     work::Program,
 };
-use millstream_pipeline::{model::Training, spec::Code};
+use millstream_pipeline::{advice::advice, model::Training, spec::Code};
 
 use crate::{FRAUD, PATH, fraud, load_files, mistake};
 
@@ -217,4 +217,18 @@ fn machines_that_do_not_exist_so_are_told() {
 #[test]
 fn a_machine_type_that_is_not_in_the_catalogue_is_left_to_its_back_end() {
     assert_eq!(training(&["recipe: tabular", "run_on: vertex", "machine: z9-giant-8"]).compute.machine.unwrap(), "z9-giant-8");
+}
+
+#[test]
+fn spot_machines_without_checkpoints_are_thought_over() {
+    let told = |lines: &[&str]| {
+        let mut files = fraud();
+        files.insert(PATH.into(), FRAUD.replace(LOCAL, &written(lines)));
+        advice(&load_files(&files).unwrap()).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let spot = ["image: p/gpt@DIGEST", "run_on: vertex", "spot: true"];
+    let [warning] = &*told(&spot) else { panic!("{:?}", told(&spot)) };
+    assert!(warning.starts_with("warning: fraud, training fraud-classifier: it runs on spot machines"), "{warning}");
+    assert_eq!(told(&[spot[0], spot[1], spot[2], "checkpoints: true"]), [] as [String; 0]);
+    assert_eq!(told(&spot[..2]), [] as [String; 0]);
 }
