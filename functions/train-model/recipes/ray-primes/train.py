@@ -10,9 +10,10 @@ import json
 import os
 import sys
 import time
-from typing import Sequence
+from collections.abc import Sequence
 
 import ray
+
 from contract import ContractError, Environment, write_metrics
 from contract.files import write_whole
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Sequence
+from collections.abc import Sequence
 
 from ray.tune.search.sample import Domain
 
@@ -38,7 +38,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     running.add_argument("--concurrent", type=_positive, help="trials at once (default: what the cluster has room for)")
     running.add_argument("--trial-cpus", type=_not_negative, default=1.0, help="CPUs of a trial (default: 1)")
     running.add_argument("--trial-gpus", type=_not_negative, default=0.0, help="GPUs of a trial (default: 0)")
-    running.add_argument("--trial-seconds", type=_not_negative, default=3600.0, help="the longest a trial may run (default: 3600)")
+    running.add_argument(
+        "--trial-seconds", type=_not_negative, default=3600.0, help="the longest a trial may run (default: 3600)"
+    )
     running.add_argument(
         "program",
         nargs="*",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import ray
 from ray import tune
@@ -49,7 +50,8 @@ def search(program: Program, space: Mapping[str, Domain], options: Namespace, pl
         ),
     )
     outcomes = tuner.fit()
-    results = [outcome.metrics["result"] for outcome in outcomes if outcome.metrics and "result" in outcome.metrics]
+    reported = (outcomes[at].metrics or {} for at in range(len(outcomes)))
+    results: list[Result] = [metrics["result"] for metrics in reported if "result" in metrics]
     return sorted(results, key=lambda result: result.trial)
 
 

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
+from collections.abc import Callable
 
 from ray import tune
 from ray.tune.search.sample import Domain
@@ -21,8 +21,8 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,60}")
 """It becomes the argument `--NAME=VALUE`."""
 
 RANGES: dict[str, tuple[type, Callable[[float, float], Domain], bool]] = {
-    "int": (int, lambda low, high: tune.randint(low, high + 1), False),
-    "logint": (int, lambda low, high: tune.lograndint(low, high + 1), True),
+    "int": (int, lambda low, high: tune.randint(int(low), int(high) + 1), False),
+    "logint": (int, lambda low, high: tune.lograndint(int(low), int(high) + 1), True),
     "uniform": (float, tune.uniform, False),
     "loguniform": (float, tune.loguniform, True),
 }

@@ -7,9 +7,9 @@ import os
 import shutil
 import sys
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Mapping, Sequence
 
 from contract import ContractError, Environment, local_path
 from contract.files import write_whole
