@@ -80,7 +80,7 @@ $(RAY_VENV)/ready: tests/python/ray.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt
-	@echo "Installing what is measured beside into $(BENCH_VENV) (130 MB) ..."
+	@echo "Installing what is measured beside into $(BENCH_VENV) (110 MB) ..."
 	@python3 -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	@touch $@
