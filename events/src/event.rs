@@ -69,6 +69,7 @@ pub struct StepFact<T> {
 
 /// Everything that travels.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "every other event is a command, and one is held behind an Arc anyway")]
 pub enum Event {
     /// An object is in a bucket.
     ObjectFinalized(ObjectFinalized),
