@@ -129,6 +129,7 @@ fn new_version(command: &Command<PromoteModel>) -> NewVersion {
         sequence: *sequence,
         artifact: trained.artifact.clone(),
         metrics: trained.metrics.clone(),
+        cost: trained.cost.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use millstream_events::compute::RunOn;
-use millstream_ports::Trainer;
+use millstream_ports::{PortError, PortResult, Trainer};
 use millstream_runtime::Failure;
 
 /// What trains on which back-end.
@@ -34,14 +34,28 @@ impl BackEnds {
         self
     }
 
+    /// The end of a job's log, at most `limit` bytes, from where it trains.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown job, and where nothing trains on `run_on`.
+    pub async fn log(&self, run_on: RunOn, job: &str, limit: usize) -> PortResult<String> {
+        match self.find(run_on) {
+            Some((_, trainer)) => trainer.log(job, limit).await,
+            None => Err(PortError::not_found(format!("nothing here trains on {run_on}"))),
+        }
+    }
+
+    fn find(&self, run_on: RunOn) -> Option<(RunOn, &dyn Trainer)> {
+        let here = |run_on| self.trainers.get(&run_on).map(|trainer| (run_on, &**trainer));
+        here(run_on).or_else(|| if self.stands_in { here(RunOn::Local) } else { None })
+    }
+
     /// The trainer for `run_on`, and where it trains.
     pub(crate) fn get(&self, run_on: RunOn) -> Result<(RunOn, &dyn Trainer), Failure> {
-        let here = |run_on| self.trainers.get(&run_on).map(|trainer| (run_on, &**trainer));
-        let stand_in = if self.stands_in { here(RunOn::Local) } else { None };
-        here(run_on).or(stand_in).ok_or_else(|| {
+        self.find(run_on).ok_or_else(|| {
             let known: Vec<_> = self.trainers.keys().map(|known| known.as_str()).collect();
             Failure::permanent(format!(
-                "run_on: nothing here trains on {run_on}; set it up under [training] in millstream.toml, or use {}",
+                "run_on: nothing here trains on {run_on}; set it up in millstream.toml, or use {}",
                 known.join(", ")
             ))
         })

@@ -18,8 +18,8 @@ use millstream_events::{
     work::{self, WorkKind},
 };
 use millstream_ports::{
-    Clock, ErrorKind, JobState, ObjectStore, ObjectStoreExt, Precondition, Trainer, TrainingJob, TrainingState, Warehouse,
-    optional,
+    Clock, ErrorKind, JobState, ObjectStore, ObjectStoreExt, Precondition, Trainer, TrainingJob, TrainingState,
+    Warehouse, optional,
 };
 use millstream_prices::Book;
 use millstream_runtime::{
@@ -199,7 +199,12 @@ impl TrainModel {
     }
 
     /// Copies a job's log beside its model: where it ran forgets it. A log that cannot be had fails no training.
-    async fn keep_log(&self, trainer: &dyn Trainer, id: &str, output: &ObjectPath) -> Result<Option<ObjectPath>, Failure> {
+    async fn keep_log(
+        &self,
+        trainer: &dyn Trainer,
+        id: &str,
+        output: &ObjectPath,
+    ) -> Result<Option<ObjectPath>, Failure> {
         let log = match trainer.log(id, LOG_LIMIT).await {
             Ok(log) if log.is_empty() => return Ok(None),
             Ok(log) => log,

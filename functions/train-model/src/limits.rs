@@ -58,8 +58,9 @@ impl<'a> Limits<'a> {
             ));
         }
         let wall = self.wall_seconds.saturating_add(WALL_GRACE_SECONDS);
-        (seconds.unsigned_abs() > wall)
-            .then(|| format!("it was ended after {seconds} s, past its wall limit of {} s (limits.wall)", self.wall_seconds))
+        (seconds.unsigned_abs() > wall).then(|| {
+            format!("it was ended after {seconds} s, past its wall limit of {} s (limits.wall)", self.wall_seconds)
+        })
     }
 
     /// What a job that ran so long has cost.

@@ -101,6 +101,7 @@ impl Machine {
             data: "production.features".parse().unwrap(),
             artifact: artifact.clone(),
             metrics: BTreeMap::new(),
+            cost: None,
         };
         self.registry.ensure_version(&new).await.unwrap().version
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use millstream_events::{
     Fingerprint,
+    compute::Cost,
     fact::{GateCheck, TrafficMoved},
     names::{ModelName, ObjectPath, RunId, TableName},
 };
@@ -31,6 +32,9 @@ pub struct NewVersion {
     pub artifact: ObjectPath,
     /// Its metrics on its own held-out rows.
     pub metrics: BTreeMap<String, f64>,
+    /// What its training cost; absent where machines have no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// A registered version.

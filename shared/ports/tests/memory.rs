@@ -175,6 +175,7 @@ async fn canary(models: &MemoryModels) -> EndpointState {
             data: table("production.features"),
             artifact: path(training),
             metrics: BTreeMap::new(),
+            cost: None,
         };
         let version = models.ensure_version(&new).await.unwrap().version;
         deployed.push(Deployed { model: model.clone(), version, traffic });

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::{
     Answer, Code, Operations, Refusal,
-    http::{FileBody, MessageBody, ObjectBody, QueryBody, RetryBody},
+    http::{FileBody, MessageBody, ObjectBody, QueryBody, StepBody, VersionBody},
     views::{
-        EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rollback, Rows, RunDetails,
-        RunSummary, TableView, Taken,
+        EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rows, RunDetails,
+        RunSummary, Shifted, TableView, Taken, TrainingLog,
     },
 };
 use crate::platform::lock::Address;
@@ -85,7 +85,11 @@ impl Operations for Client {
     }
 
     async fn retry(&self, run: &RunId, step: Option<&StepName>) -> Answer<()> {
-        self.post(&format!("/runs/{run}/retry"), &RetryBody { step: step.cloned() }).await
+        self.post(&format!("/runs/{run}/retry"), &StepBody { step: step.cloned() }).await
+    }
+
+    async fn training_log(&self, run: &RunId, step: Option<&StepName>) -> Answer<TrainingLog> {
+        self.post(&format!("/runs/{run}/log"), &StepBody { step: step.cloned() }).await
     }
 
     async fn start_run(&self, pipeline: &PipelineName) -> Answer<Taken> {
@@ -132,8 +136,12 @@ impl Operations for Client {
         self.get(&format!("/models/{model}")).await
     }
 
-    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Rollback>> {
+    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Shifted>> {
         self.post(&format!("/models/{model}/rollback"), &()).await
+    }
+
+    async fn promote(&self, model: &ModelName, version: u64) -> Answer<Vec<Shifted>> {
+        self.post(&format!("/models/{model}/promote"), &VersionBody { version }).await
     }
 
     async fn predict(&self, endpoint: &ModelName, request: Value) -> Answer<Value> {

@@ -103,8 +103,9 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
             [file] => format!("{rows} rows in {file}"),
             files => format!("{rows} rows in {} files", files.len()),
         },
-        Outcome::ModelTrained(ModelTrained { metrics, seconds, .. }) => {
-            format!("trained in {}{}", crate::render::seconds(*seconds), headline(metrics))
+        Outcome::ModelTrained(ModelTrained { metrics, seconds, cost, .. }) => {
+            let cost = cost.as_ref().map(|cost| format!(" for {:.2} USD", cost.usd)).unwrap_or_default();
+            format!("trained in {}{cost}{}", crate::render::seconds(*seconds), headline(metrics))
         }
         Outcome::ModelPromoted(ModelJudged { version, endpoint: Some(endpoint), .. }) => {
             format!("version {version} serves on endpoint {endpoint}")

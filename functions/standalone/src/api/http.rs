@@ -63,6 +63,7 @@ fn api(local: Local, body_bytes: usize) -> Router {
         .route("/runs", get(async |State(api): State<Local>| Reply(api.runs().await)))
         .route("/runs/{pipeline}/{key}", get(show))
         .route("/runs/{pipeline}/{key}/retry", post(retry))
+        .route("/runs/{pipeline}/{key}/log", post(training_log))
         .route("/pipelines/{pipeline}/run", post(start_run))
         .route("/objects", post(take))
         .route("/messages", post(publish))
@@ -75,6 +76,7 @@ fn api(local: Local, body_bytes: usize) -> Router {
         .route("/models", get(async |State(api): State<Local>| Reply(api.models().await)))
         .route("/models/{model}", get(model))
         .route("/models/{model}/rollback", post(roll_back))
+        .route("/models/{model}/promote", post(promote))
         .route("/predict/{endpoint}", post(predict_json))
         .route("/events", get(events))
         .layer(DefaultBodyLimit::max(body_bytes))
@@ -130,7 +132,7 @@ async fn show(State(api): State<Local>, Path((pipeline, key)): Path<(String, Str
 
 /// The bodies of requests.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct RetryBody {
+pub(super) struct StepBody {
     pub(super) step: Option<StepName>,
 }
 
@@ -152,6 +154,11 @@ pub(super) struct QueryBody {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+pub(super) struct VersionBody {
+    pub(super) version: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct FileBody {
     pub(super) name: String,
     pub(super) limit: usize,
@@ -160,10 +167,21 @@ pub(super) struct FileBody {
 async fn retry(
     State(api): State<Local>,
     Path((pipeline, key)): Path<(String, String)>,
-    Json(body): Json<RetryBody>,
+    Json(body): Json<StepBody>,
 ) -> Response {
     match run_id(&pipeline, &key) {
         Ok(run) => Reply(api.retry(&run, body.step.as_ref()).await).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn training_log(
+    State(api): State<Local>,
+    Path((pipeline, key)): Path<(String, String)>,
+    Json(body): Json<StepBody>,
+) -> Response {
+    match run_id(&pipeline, &key) {
+        Ok(run) => Reply(api.training_log(&run, body.step.as_ref()).await).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }
@@ -205,6 +223,13 @@ async fn model(State(api): State<Local>, Path(model): Path<String>) -> Response 
 async fn roll_back(State(api): State<Local>, Path(model): Path<String>) -> Response {
     match named::<ModelName>(&model) {
         Ok(model) => Reply(api.roll_back(&model).await).into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn promote(State(api): State<Local>, Path(model): Path<String>, Json(body): Json<VersionBody>) -> Response {
+    match named::<ModelName>(&model) {
+        Ok(model) => Reply(api.promote(&model, body.version).await).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }

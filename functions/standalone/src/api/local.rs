@@ -13,14 +13,15 @@ use millstream_events::{
 };
 use millstream_pipeline::pattern::run_key;
 use millstream_ports::{EventBus, ObjectStore, PortResult};
-use millstream_promote_model::{PRODUCTION, by_hand::ByHand};
 use serde_json::Value;
 
 use super::{
-    Answer, Operations, Refusal, events, history, quarantine,
+    Answer, Operations, Refusal, events, history,
+    models::Models,
+    quarantine, training_log,
     views::{
-        EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rollback, Rows, RunDetails,
-        RunSummary, TableView, Taken,
+        EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rows, RunDetails,
+        RunSummary, Shifted, TableView, Taken, TrainingLog,
     },
 };
 use crate::platform::Platform;
@@ -47,6 +48,11 @@ impl Local {
             .map(|pipeline| millstream_pipeline::plan::plan(&pipelines, pipeline, &snapshot.history));
         let details = history::details(&snapshot, plan.as_ref());
         Ok((snapshot.history, details))
+    }
+
+    fn desk<'a>(&'a self, bus: &'a StraightIn<'a>) -> Models<'a> {
+        let platform = &self.0;
+        Models { registry: &*platform.registry, endpoints: &*platform.endpoints, bus, clock: &*platform.clock }
     }
 
     /// The runs an object of the landing bucket belongs to.
@@ -107,6 +113,14 @@ impl Operations for Local {
             )));
         }
         Ok(self.0.tell(Event::RetryRequested(RetryRequested { run: run.clone(), step: step.cloned() })).await?)
+    }
+
+    async fn training_log(&self, run: &RunId, step: Option<&StepName>) -> Answer<TrainingLog> {
+        let snapshot = self.0.ledger.snapshot(run).await?;
+        let pipelines = self.0.planner.pipelines();
+        let pipeline = pipelines.by_name.get(&run.pipeline);
+        let plan = pipeline.map(|pipeline| millstream_pipeline::plan::plan(&pipelines, pipeline, &snapshot.history));
+        training_log::of(&self.0, run, plan.as_ref(), step).await
     }
 
     async fn start_run(&self, pipeline: &PipelineName) -> Answer<Taken> {
@@ -193,53 +207,19 @@ impl Operations for Local {
     }
 
     async fn models(&self) -> Answer<Vec<ModelSummary>> {
-        let endpoints = self.0.endpoints.endpoints().await?;
-        let mut models = Vec::new();
-        for model in self.0.registry.models().await? {
-            let versions = self.0.registry.versions(&model).await?;
-            let serves = |state: &&millstream_ports::EndpointState| {
-                state.deployed.iter().any(|deployed| deployed.model == model)
-            };
-            models.push(ModelSummary {
-                latest: versions.last().map_or(0, |version| version.version),
-                production: self.0.registry.aliases(&model).await?.get(PRODUCTION).copied(),
-                endpoints: endpoints.iter().filter(serves).map(|state| state.endpoint.clone()).collect(),
-                model,
-            });
-        }
-        Ok(models)
+        self.desk(&StraightIn(&self.0)).all().await
     }
 
     async fn model(&self, model: &ModelName) -> Answer<ModelDetails> {
-        let versions = self.0.registry.versions(model).await?;
-        if versions.is_empty() {
-            return Err(Refusal::not_found(format!(
-                "no model is called {model}; `millstream models` lists those that were trained"
-            )));
-        }
-        let mut endpoints = self.0.endpoints.endpoints().await?;
-        endpoints.retain(|state| state.deployed.iter().any(|deployed| deployed.model == *model));
-        Ok(ModelDetails { model: model.clone(), aliases: self.0.registry.aliases(model).await?, versions, endpoints })
+        self.desk(&StraightIn(&self.0)).one(model).await
     }
 
-    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Rollback>> {
-        self.model(model).await?;
-        let platform = &self.0;
-        let by_hand = ByHand {
-            registry: &*platform.registry,
-            endpoints: &*platform.endpoints,
-            bus: &StraightIn(platform),
-            clock: &*platform.clock,
-        };
-        let moved = by_hand.rollback(model).await?;
-        Ok(moved
-            .into_iter()
-            .map(|moved| Rollback {
-                endpoint: moved.endpoint,
-                from: moved.from.iter().map(|deployed| deployed.version).collect(),
-                to: moved.to.version,
-            })
-            .collect())
+    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Shifted>> {
+        self.desk(&StraightIn(&self.0)).roll_back(model).await
+    }
+
+    async fn promote(&self, model: &ModelName, version: u64) -> Answer<Vec<Shifted>> {
+        self.desk(&StraightIn(&self.0)).promote(model, version).await
     }
 
     async fn predict(&self, endpoint: &ModelName, request: Value) -> Answer<Value> {

@@ -6,7 +6,9 @@ pub(crate) mod events;
 mod history;
 pub(crate) mod http;
 pub(crate) mod local;
+pub(crate) mod models;
 mod quarantine;
+mod training_log;
 pub(crate) mod views;
 
 use async_trait::async_trait;
@@ -17,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::views::{
-    EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rollback, Rows, RunDetails,
-    RunSummary, TableView, Taken,
+    EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rows, RunDetails, RunSummary,
+    Shifted, TableView, Taken, TrainingLog,
 };
 
 /// Why a request was not answered, as it travels.
@@ -101,6 +103,9 @@ pub(crate) trait Operations: Send + Sync {
     /// Tries failed steps again.
     async fn retry(&self, run: &RunId, step: Option<&StepName>) -> Answer<()>;
 
+    /// What a training of a run has said: the only one, or the one that `step` names.
+    async fn training_log(&self, run: &RunId, step: Option<&StepName>) -> Answer<TrainingLog>;
+
     /// Starts a run over the tables as they stand.
     async fn start_run(&self, pipeline: &PipelineName) -> Answer<Taken>;
 
@@ -135,7 +140,10 @@ pub(crate) trait Operations: Send + Sync {
     async fn model(&self, model: &ModelName) -> Answer<ModelDetails>;
 
     /// Gives the traffic back to the version before.
-    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Rollback>>;
+    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Shifted>>;
+
+    /// Gives all the traffic to a version.
+    async fn promote(&self, model: &ModelName, version: u64) -> Answer<Vec<Shifted>>;
 
     /// Asks an endpoint.
     async fn predict(&self, endpoint: &ModelName, request: Value) -> Answer<Value>;

@@ -9,6 +9,7 @@ use millstream_events::{
     names::{ModelName, ObjectPath, TableName},
 };
 use millstream_ports::{EndpointState, ModelVersion};
+use millstream_promote_model::by_hand::Moved;
 use millstream_tabular::BadRow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -224,15 +225,33 @@ pub(crate) struct ModelDetails {
     pub(crate) endpoints: Vec<EndpointState>,
 }
 
-/// Traffic that a rollback moved.
+/// What a training has said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Rollback {
+pub(crate) struct TrainingLog {
+    /// The step.
+    pub(crate) step: String,
+    /// The step's state in a word.
+    pub(crate) state: String,
+    /// The end of its log; empty before it has said anything.
+    pub(crate) text: String,
+}
+
+/// Traffic that a person moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shifted {
     /// The endpoint.
     pub(crate) endpoint: ModelName,
     /// The versions it served.
     pub(crate) from: Vec<u64>,
     /// The version it serves now.
     pub(crate) to: u64,
+}
+
+impl From<Moved> for Shifted {
+    fn from(moved: Moved) -> Self {
+        let from = moved.from.iter().map(|deployed| deployed.version).collect();
+        Self { endpoint: moved.endpoint, from, to: moved.to.version }
+    }
 }
 
 /// One event as it happens.

@@ -63,6 +63,15 @@ pub(crate) enum Local {
         #[arg(long)]
         step: Option<String>,
     },
+    /// What a run's training has said: while it runs, and after
+    #[command(after_help = "Examples:\n  millstream logs iris\n  millstream logs iris --step train/iris-classifier")]
+    Logs {
+        /// PIPELINE or PIPELINE/KEY
+        run: String,
+        /// Which training, where the run has several
+        #[arg(long)]
+        step: Option<String>,
+    },
     /// Ask the warehouse, in BigQuery's SQL
     #[command(
         after_help = "Examples:\n  millstream query 'SELECT species, COUNT(*) AS n FROM production.iris_features GROUP BY species'\n  \
@@ -87,8 +96,13 @@ pub(crate) enum Local {
     Quarantine(Quarantine),
     /// Trained models and their versions
     #[command(after_help = "Examples:\n  millstream models\n  millstream models show iris-classifier\n  \
-                            millstream models rollback iris-classifier")]
+                            millstream models rollback iris-classifier\n  millstream models promote iris-classifier 3\n  \
+                            millstream --env prod models --cloud show iris-classifier")]
     Models {
+        /// The models of the deployment that the environment's settings name, instead of those on this machine
+        #[cfg(feature = "cloud")]
+        #[arg(long)]
+        cloud: bool,
         #[command(subcommand)]
         command: Option<Models>,
     },
@@ -228,6 +242,13 @@ pub(crate) enum Models {
     Rollback {
         /// The model
         model: String,
+    },
+    /// Give all the traffic to a version, whatever its gate said
+    Promote {
+        /// The model
+        model: String,
+        /// The version
+        version: u64,
     },
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Platform {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
+    /// What trains, wherever.
+    pub(crate) back_ends: BackEnds,
     trainer: ProcessTrainer,
     handlers: Vec<Arc<dyn Handler>>,
     stopping: CancellationToken,
@@ -104,7 +106,7 @@ impl Platform {
         let scratch = settings.data_dir.join("scratch/ingest");
         let ingest = IngestFile::new(objects.clone(), wiring::ingest_limits(&project), scratch);
         let prices = back_ends::price_book(settings, &project.folder)?;
-        let train = TrainModel::new(warehouse.clone(), back_ends, objects, clock.clone(), prices);
+        let train = TrainModel::new(warehouse.clone(), back_ends.clone(), objects, clock.clone(), prices);
         let promote = PromoteModel::new(registry.clone(), endpoints.clone(), scorer, clock.clone());
         let handlers: Vec<Arc<dyn Handler>> = vec![
             planner.clone(),
@@ -127,6 +129,7 @@ impl Platform {
             dispatcher,
             metrics,
             readiness: Readiness::default(),
+            back_ends,
             trainer,
             handlers,
             stopping: CancellationToken::new(),

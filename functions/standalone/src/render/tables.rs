@@ -202,6 +202,10 @@ pub(crate) fn model(model: &ModelDetails) {
         line(&format!("  files         {}", made.artifact));
         let metrics: Vec<String> = made.metrics.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
         line(&format!("  metrics       {}", metrics.join(", ")));
+        if let Some(cost) = &made.cost {
+            let estimate = cost.estimated_usd.map(|usd| format!(", estimated at {usd:.2}")).unwrap_or_default();
+            line(&format!("  cost          {:.2} USD{estimate} ({})", cost.usd, cost.book));
+        }
         if let Some(verdict) = &version.verdict {
             line(&format!("  verdict       {}", if verdict.promoted { "promoted" } else { "rejected" }));
             for check in &verdict.checks {

@@ -22,7 +22,7 @@ use millstream_ports::{
     Clock, Endpoints, EventBus, ModelRegistry, ObjectLedger, ObjectStore, PortError, PortResult, Secrets, Warehouse,
 };
 use millstream_promote_model::PromoteModel;
-use millstream_runtime::{Function, Handler, Patient, StepHandler, settings::Gcp};
+use millstream_runtime::{Function, Handler, Patient, Settings as Everything, StepHandler, settings::Gcp};
 use millstream_train_model::{BackEnds, TrainModel};
 use millstream_transform_table::TransformTable;
 
@@ -77,7 +77,12 @@ impl Cloud {
                 self.step(TrainModel::new(warehouse, back_ends, store, self.clock.clone(), prices))
             }
             Role::PromoteModel => {
-                let (registry, endpoints) = self.models()?;
+                let (registry, endpoints) = registry_and_endpoints(
+                    &self.project.settings,
+                    &self.connection,
+                    self.store.clone(),
+                    self.clock.clone(),
+                )?;
                 let scorer = Arc::new(OnnxScorer::new(self.store.clone()));
                 self.step(PromoteModel::new(registry, endpoints, scorer, self.clock.clone()))
             }
@@ -109,21 +114,6 @@ impl Cloud {
         Ok(there.with(RunOn::Vertex, Arc::new(trainer)))
     }
 
-    /// Where versions are registered and served: on Vertex AI, or as files of the models bucket.
-    fn models(&self) -> anyhow::Result<(Arc<dyn ModelRegistry>, Arc<dyn Endpoints>)> {
-        let (store, clock) = (self.store.clone(), self.clock.clone());
-        let vertex = vertex::settings(&self.project.settings)?.filter(|_| self.project.settings.vertex.serves);
-        Ok(match vertex {
-            None => {
-                (Arc::new(FileRegistry::new(store.clone(), clock.clone())), Arc::new(FileEndpoints::new(store, clock)))
-            }
-            Some(vertex) => (
-                Arc::new(VertexRegistry::new(self.connection.clone(), vertex.clone(), store.clone(), clock.clone())?),
-                Arc::new(VertexEndpoints::new(self.connection.clone(), vertex, store, clock)?),
-            ),
-        })
-    }
-
     fn step<F: Function>(&self, function: F) -> Arc<dyn Handler> {
         Arc::new(StepHandler::new(function, self.bus.clone(), self.clock.clone()))
     }
@@ -149,4 +139,20 @@ impl Cloud {
             BigQueryWarehouse::connect(&self.connection, settings, self.store.clone(), self.clock.clone()).await?;
         Ok(Arc::new(warehouse))
     }
+}
+
+/// Where versions are registered and served: on Vertex AI, or as files of the models bucket.
+pub(super) fn registry_and_endpoints(
+    settings: &Everything,
+    connection: &Connection,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<dyn ModelRegistry>, Arc<dyn Endpoints>)> {
+    let Some(vertex) = vertex::settings(settings)?.filter(|_| settings.vertex.serves) else {
+        let registry = FileRegistry::new(store.clone(), clock.clone());
+        return Ok((Arc::new(registry), Arc::new(FileEndpoints::new(store, clock))));
+    };
+    let registry = VertexRegistry::new(connection.clone(), vertex.clone(), store.clone(), clock.clone())?;
+    let endpoints = VertexEndpoints::new(connection.clone(), vertex, store, clock)?;
+    Ok((Arc::new(registry), Arc::new(endpoints)))
 }

@@ -5,6 +5,8 @@
 
 mod functions;
 pub(crate) mod map;
+#[cfg(feature = "embedded")]
+mod models;
 mod planner;
 mod role;
 
@@ -22,6 +24,8 @@ use millstream_runtime::{
 };
 use tokio::net::TcpListener;
 
+#[cfg(feature = "embedded")]
+pub(crate) use self::models::models;
 pub(crate) use self::role::Role;
 use crate::project::Project;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use millstream_events::{
     Fingerprint,
+    compute::Cost,
     fact::GateCheck,
     names::{ModelName, ObjectPath},
 };
@@ -41,6 +42,7 @@ pub(super) fn new_version(model: &str, training: &str, artifact: &ObjectPath) ->
         data: "production.features".parse().unwrap(),
         artifact: artifact.clone(),
         metrics: BTreeMap::from([("auc_pr".to_owned(), 0.75), ("rmse".to_owned(), 0.1)]),
+        cost: Some(Cost { estimated_usd: Some(2.5), usd: 1.25, book: "list-2026-07".to_owned() }),
     }
 }
 

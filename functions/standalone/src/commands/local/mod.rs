@@ -2,6 +2,7 @@
 
 mod cost;
 mod demo;
+mod logs;
 mod models;
 mod predict;
 mod publish;
@@ -76,12 +77,25 @@ pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended
         Local::Run(run) => run::run(project, run, json).await,
         Local::Runs { pipeline, limit } => runs::list(project, pipeline.as_deref(), *limit, json).await,
         Local::Show { run } => runs::show(project, run, json).await,
+        Local::Logs { run, step } => logs::run(project, run, step.as_deref(), json).await,
         Local::Retry { run, step } => retry::run(project, run, step.as_deref(), json).await,
         Local::Query { sql, format, limit } => query::run(project, sql, *format, *limit, json).await,
         Local::Quarantine(command) => quarantine::run(project, command, json).await,
-        Local::Models { command } => models::run(project, command.as_ref(), json).await,
+        #[cfg(feature = "cloud")]
+        Local::Models { cloud: true, command } => {
+            let deployment = crate::serve::models(project).await?;
+            models::run(&models::Desk::There(deployment.desk()), command.as_ref(), json).await
+        }
+        Local::Models { command, .. } => {
+            let session = session::Session::to_read(project).await?;
+            let ended = models::run(&models::Desk::Here(&*session), command.as_ref(), json).await?;
+            session.close().await?;
+            Ok(ended)
+        }
         Local::Predict { endpoint, request } => predict::run(project, endpoint, request, json).await,
-        Local::Cost(_) | Local::Demo { .. } | Local::Up { .. } | Local::Supervise { .. } | Local::Recipe { .. } => Ok(Ended::Well),
+        Local::Cost(_) | Local::Demo { .. } | Local::Up { .. } | Local::Supervise { .. } | Local::Recipe { .. } => {
+            Ok(Ended::Well)
+        }
     }
 }
 

@@ -1,13 +1,66 @@
-//! `millstream models`: versions, verdicts, rollback.
+//! `millstream models`: versions, verdicts, and traffic moved by hand.
 
-use super::{Ended, named, session::Session};
-use crate::{cli::Models, project::Project, render};
+use millstream_events::names::ModelName;
 
-pub(super) async fn run(project: Project, command: Option<&Models>, as_json: bool) -> anyhow::Result<Ended> {
-    let session = Session::to_read(project).await?;
+use super::{Ended, named};
+#[cfg(feature = "cloud")]
+use crate::api::models::Models as Deployed;
+use crate::{
+    api::{
+        Answer, Operations,
+        views::{ModelDetails, ModelSummary, Shifted},
+    },
+    cli::Models,
+    render,
+};
+
+/// Whose models are meant.
+pub(super) enum Desk<'a> {
+    /// This machine's.
+    Here(&'a dyn Operations),
+    /// A deployment's.
+    #[cfg(feature = "cloud")]
+    There(Deployed<'a>),
+}
+
+impl Desk<'_> {
+    async fn all(&self) -> Answer<Vec<ModelSummary>> {
+        match self {
+            Self::Here(operations) => operations.models().await,
+            #[cfg(feature = "cloud")]
+            Self::There(models) => models.all().await,
+        }
+    }
+
+    async fn one(&self, model: &ModelName) -> Answer<ModelDetails> {
+        match self {
+            Self::Here(operations) => operations.model(model).await,
+            #[cfg(feature = "cloud")]
+            Self::There(models) => models.one(model).await,
+        }
+    }
+
+    async fn roll_back(&self, model: &ModelName) -> Answer<Vec<Shifted>> {
+        match self {
+            Self::Here(operations) => operations.roll_back(model).await,
+            #[cfg(feature = "cloud")]
+            Self::There(models) => models.roll_back(model).await,
+        }
+    }
+
+    async fn promote(&self, model: &ModelName, version: u64) -> Answer<Vec<Shifted>> {
+        match self {
+            Self::Here(operations) => operations.promote(model, version).await,
+            #[cfg(feature = "cloud")]
+            Self::There(models) => models.promote(model, version).await,
+        }
+    }
+}
+
+pub(super) async fn run(desk: &Desk<'_>, command: Option<&Models>, as_json: bool) -> anyhow::Result<Ended> {
     match command {
         None | Some(Models::List) => {
-            let models = session.models().await?;
+            let models = desk.all().await?;
             if as_json {
                 render::json(&models);
             } else if models.is_empty() {
@@ -17,24 +70,27 @@ pub(super) async fn run(project: Project, command: Option<&Models>, as_json: boo
             }
         }
         Some(Models::Show { model }) => {
-            let model = session.model(&named(model)?).await?;
+            let model = desk.one(&named(model)?).await?;
             if as_json {
                 render::json(&model);
             } else {
                 render::model(&model);
             }
         }
-        Some(Models::Rollback { model }) => {
-            let moved = session.roll_back(&named(model)?).await?;
-            if as_json {
-                render::json(&moved);
-            } else {
-                for moved in &moved {
-                    render::line(&format!("Endpoint {} serves version {} of {model} again", moved.endpoint, moved.to));
-                }
-            }
+        Some(Models::Rollback { model }) => tell(model, &desk.roll_back(&named(model)?).await?, " again", as_json),
+        Some(Models::Promote { model, version }) => {
+            tell(model, &desk.promote(&named(model)?, *version).await?, "", as_json);
         }
     }
-    session.close().await?;
     Ok(Ended::Well)
+}
+
+fn tell(model: &str, shifted: &[Shifted], again: &str, as_json: bool) {
+    if as_json {
+        render::json(&shifted);
+        return;
+    }
+    for shifted in shifted {
+        render::line(&format!("Endpoint {} serves version {} of {model}{again}", shifted.endpoint, shifted.to));
+    }
 }

@@ -20,6 +20,11 @@ pub enum RecipeError {
     /// A place the recipe cannot reach.
     #[error("{0} is not a local path; copy or mount the data and pass a path or a file:// URI")]
     NotLocal(String),
+    /// A bucket that is no folder here.
+    #[error(
+        "{0} is in a bucket that is not mounted here; mount it as /gcs/BUCKET, as Vertex AI and the training cluster do"
+    )]
+    NotMounted(String),
     /// Nothing matches the data's URI.
     #[error("{uri} has no {format} files")]
     NoFiles {

@@ -51,11 +51,23 @@ impl fmt::Display for Format {
     }
 }
 
-/// A path or `file://` URI as a path.
+/// Where buckets are folders in a container: on Vertex AI, and in the pods of the training cluster.
+const BUCKETS: &str = "/gcs";
+
+/// A path, a `file://` URI or a `gs://` URI of a bucket that is mounted, as a path.
 pub(crate) fn local_path(uri: &str) -> Result<PathBuf, RecipeError> {
+    path_under(BUCKETS.as_ref(), uri)
+}
+
+fn path_under(buckets: &Path, uri: &str) -> Result<PathBuf, RecipeError> {
     match uri.split_once("://") {
         None => Ok(PathBuf::from(uri)),
         Some(("file", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
+        Some(("gs", object)) => {
+            let bucket = object.split('/').next().filter(|bucket| !bucket.is_empty() && !object.contains(".."));
+            let is_mounted = bucket.is_some_and(|bucket| buckets.join(bucket).is_dir());
+            if is_mounted { Ok(buckets.join(object)) } else { Err(RecipeError::NotMounted(uri.to_owned())) }
+        }
         Some(_) => Err(RecipeError::NotLocal(uri.to_owned())),
     }
 }
@@ -233,7 +245,8 @@ mod tests {
         let path = folder.path().to_str().unwrap();
         let message = |uri: &str, format| table(uri, format).unwrap_err().to_string();
         assert!(message(path, Format::Csv).contains("2.csv has other columns than the first file: column 2 is c"));
-        assert!(message("gs://bucket/table", Format::Csv).contains("is not a local path"));
+        assert!(message("s3://bucket/table", Format::Csv).contains("is not a local path"));
+        assert!(message("gs://no-such-bucket/table", Format::Csv).contains("mount it as /gcs/BUCKET"));
         assert!(message(path, Format::Parquet).ends_with("has no parquet files"));
     }
 
@@ -241,5 +254,17 @@ mod tests {
     fn stars_stand_for_any_characters() {
         assert!(matches("a*.csv", "a.csv") && matches("*", "") && matches("a*b*c", "a-b-b-c"));
         assert!(!matches("a*.csv", "b.csv") && !matches("a*b", "a"));
+    }
+
+    #[test]
+    fn an_object_of_a_mounted_bucket_is_a_file() {
+        let mounted = tempfile::tempdir().unwrap();
+        fs::create_dir(mounted.path().join("models")).unwrap();
+        let under = |uri| path_under(mounted.path(), uri);
+        assert_eq!(under("gs://models/churn/1").unwrap(), mounted.path().join("models/churn/1"));
+        assert_eq!(under("churn/1").unwrap(), PathBuf::from("churn/1"));
+        for uri in ["gs://other/churn/1", "gs:///churn", "gs://models/../../etc/passwd"] {
+            assert!(matches!(under(uri), Err(RecipeError::NotMounted(_))), "{uri}");
+        }
     }
 }
