@@ -20,6 +20,19 @@ fn the_demo_serves_a_model_and_said_again_has_nothing_to_do() {
     assert_eq!(first["answer"]["predictions"][0]["label"], first["expected"]);
     assert_eq!(first["models"][0]["endpoints"], json!(["iris"]));
 
+    let project = folder.path().join("demo-project");
+    let ask = |arguments: &[&str]| Left::from(program(&project).args(arguments).output().unwrap());
+    let log = ask(&["logs", "iris", "--json"]).well().json();
+    assert_eq!((&log["step"], &log["state"]), (&json!("train/iris-classifier"), &json!("done")));
+    assert!(!log["text"].as_str().unwrap().is_empty());
+    assert_eq!(ask(&["logs", "products"]).code, 1, "it trains nothing");
+
+    // It has all the traffic: asked for again, a promotion by hand moves nothing.
+    let shifted = ask(&["models", "promote", "iris-classifier", "1", "--json"]).well().json();
+    assert_eq!((&shifted[0]["endpoint"], &shifted[0]["to"]), (&json!("iris"), &json!(1)));
+    let unknown = ask(&["models", "promote", "iris-classifier", "7"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("has no version 7"), "{}", unknown.stderr);
+
     let second = demo();
     assert_eq!(second["uploaded"], json!([]));
     assert_eq!(second["steps_run"], 0);
