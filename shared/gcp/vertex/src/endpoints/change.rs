@@ -16,8 +16,18 @@ use crate::{
 /// The most steps of one change. A change has a handful; each may find that another writer came first.
 const STEPS: usize = 64;
 
+/// How often a change looks again at once after others came first. Past that they are still at it, and a later call comes
+/// back.
+const LOOKS: u32 = 4;
+
 /// The key of the operation that creates the endpoint.
 const CREATE: &str = "create";
+
+/// What the keys of operations that deploy begin with; a version follows.
+const DEPLOY: &str = "deploy ";
+
+/// What the keys of operations that undeploy begin with; a deployment's id follows.
+const UNDEPLOY: &str = "undeploy ";
 
 /// A change of an endpoint that its record has as pending.
 pub(super) struct Change<'a> {
@@ -29,6 +39,8 @@ pub(super) struct Change<'a> {
     /// The record's generation: while it is this one, the change is ours to make.
     pub(super) generation: u64,
     pub(super) patience: Patience,
+    /// How often others came first.
+    pub(super) overtaken: u32,
 }
 
 /// What is to be done next.
@@ -49,11 +61,11 @@ enum Step {
 }
 
 fn deploy_key(deployed: &Deployed) -> String {
-    format!("deploy {}@{}", deployed.model, deployed.version)
+    format!("{DEPLOY}{}@{}", deployed.model, deployed.version)
 }
 
 fn undeploy_key(id: &str) -> String {
-    format!("undeploy {id}")
+    format!("{UNDEPLOY}{id}")
 }
 
 /// The next step from what is seen: pure. Traffic moves only when all that gets some is deployed; only then is anything taken
@@ -146,10 +158,19 @@ impl Change<'_> {
                 self.keep().await
             }
             // It is there, or gone, already: the next look shows it.
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound && key.starts_with("undeploy ") => Ok(()),
-            Err(error) => Err(self.failed(error).await),
+            Err(error) if error.kind() == ErrorKind::Conflict => self.look_again(error),
+            Err(error) if error.kind() == ErrorKind::NotFound && key.starts_with(UNDEPLOY) => self.look_again(error),
+            Err(error) => Err(self.failed(&key, error).await),
         }
+    }
+
+    fn look_again(&mut self, error: PortError) -> PortResult<()> {
+        self.overtaken += 1;
+        if self.overtaken < LOOKS {
+            return Ok(());
+        }
+        let name = &self.state.endpoint;
+        Err(PortError::unavailable(format!("endpoint {name} is being changed by others, too ({error})")))
     }
 
     /// Looks at an operation and forgets it once it is done.
@@ -164,25 +185,28 @@ impl Change<'_> {
         match ended {
             // A version that is wanted no more and could not be deployed is none too many.
             Ended::Badly(error) if error.kind() != ErrorKind::Conflict && self.is_wanted(key) => {
-                Err(self.failed(error).await)
+                Err(self.failed(key, error).await)
             }
             _ => Ok(()),
         }
     }
 
     fn is_wanted(&self, key: &str) -> bool {
-        !key.starts_with("deploy ") || self.state.deployed.iter().any(|deployed| deploy_key(deployed) == key)
+        !key.starts_with(DEPLOY) || self.state.deployed.iter().any(|deployed| deploy_key(deployed) == key)
     }
 
-    /// A change that would fail again is no longer pending. The error comes back, or that of writing so.
-    async fn failed(&mut self, error: PortError) -> PortError {
-        if !error.is_retryable() {
+    /// A change that would fail again is no longer pending, as long as it has moved no traffic. The error comes back, or that
+    /// of writing so.
+    async fn failed(&mut self, what: &str, error: PortError) -> PortError {
+        let has_moved = what.starts_with(UNDEPLOY);
+        if !has_moved && !error.is_retryable() {
             self.record.pending = None;
         }
         match self.keep().await {
-            Ok(()) => error,
-            Err(other) if other.kind() == ErrorKind::Conflict => error,
-            Err(other) => other,
+            Err(other) if other.kind() != ErrorKind::Conflict => other,
+            // Only what is left to clean up is in the way: that may pass.
+            _ if has_moved && error.kind() == ErrorKind::Invalid => PortError::unavailable(error.to_string()),
+            _ => error,
         }
     }
 
@@ -205,8 +229,8 @@ impl Change<'_> {
         match answer {
             Ok(_) => Ok(()),
             // An old etag, or an operation on it: the next look decides again.
-            Err(problem) if problem.is_stale() => Ok(()),
-            Err(problem) => Err(self.failed(problem.into_error(&doing)).await),
+            Err(problem) if problem.is_stale() => self.look_again(problem.into_error(&doing)),
+            Err(problem) => Err(self.failed(&doing, problem.into_error(&doing)).await),
         }
     }
 

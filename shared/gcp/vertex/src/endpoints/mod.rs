@@ -185,7 +185,7 @@ impl Endpoints for VertexEndpoints {
             _ => error,
         })?;
         let patience = Patience::of(&self.settings);
-        let revision = Change { endpoints: self, state, record, generation, patience }.make().await?;
+        let revision = Change { endpoints: self, state, record, generation, patience, overtaken: 0 }.make().await?;
         Ok(EndpointState { revision, ..state.clone() })
     }
 

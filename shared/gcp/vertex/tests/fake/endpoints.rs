@@ -8,7 +8,10 @@ use millstream_ports::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Models, PARENT, artifact, asked_again, impatient, name};
+use crate::{
+    failing_store::FailingStore,
+    support::{Models, PARENT, artifact, asked_again, impatient, name},
+};
 
 /// Registers this many versions of `churn`.
 pub(crate) async fn register(models: &Models, versions: u64) {
@@ -21,6 +24,7 @@ pub(crate) async fn register(models: &Models, versions: u64) {
             sequence: 1,
             artifact: artifact(),
             metrics: BTreeMap::new(),
+            cost: None,
         };
         assert_eq!(models.registry().ensure_version(&version).await.unwrap().version, training);
     }
@@ -46,7 +50,7 @@ fn there(models: &Models) -> Value {
 }
 
 /// What is deployed, as `(version, share)`, oldest first.
-fn deployments(models: &Models) -> Vec<(u64, i64)> {
+pub(crate) fn deployments(models: &Models) -> Vec<(u64, i64)> {
     let endpoint = there(models);
     let share = |id: &Value| endpoint["trafficSplit"][id.as_str().unwrap()].as_i64().unwrap_or_default();
     let all = endpoint["deployedModels"].as_array().cloned().unwrap_or_default();
@@ -92,28 +96,53 @@ async fn a_canary_goes_to_the_end_and_leaves_nothing_behind() {
     assert_eq!(models.fake.asked("CreateEndpoint"), 1);
 }
 
-/// The n-th request is lost, or its answer is; the next delivery comes to another process. For every n the end is the same as
-/// without.
+/// The ways in which the moves below are cut off.
+const MOVES: [&[(u64, u8)]; 3] = [&[(1, 100)], &[(1, 90), (2, 10)], &[(2, 100)]];
+
+/// Makes the moves, each delivery in another process, asked again where one is cut off. The end is the same as without.
+async fn make_moves(models: &Models, cut_off: &str) {
+    for shares in MOVES {
+        let wanted = state(shares);
+        let set = asked_again(async || move_to(models, &wanted).await).await;
+        let told = EndpointState { revision: set.revision, ..wanted };
+        assert_eq!(set, told, "{cut_off}");
+        let seen = asked_again(async || models.endpoints().endpoint(&name("churn")).await).await;
+        assert_eq!(seen, told, "{cut_off}");
+        let shares: Vec<(u64, i64)> = shares.iter().map(|(version, share)| (*version, i64::from(*share))).collect();
+        assert_eq!(deployments(models), shares, "{cut_off}");
+    }
+}
+
+/// The n-th request is lost, or its answer is, for every n.
 #[tokio::test]
 async fn a_move_that_is_cut_off_between_any_two_requests_ends_the_same() {
-    let moves: [&[(u64, u8)]; 3] = [&[(1, 100)], &[(1, 90), (2, 10)], &[(2, 100)]];
     let mut models = Models::start();
     for after in [false, true] {
         for n in 1.. {
             models.begin();
             register(&models, 2).await;
             models.fake.control(&json!({"failAt": {"n": n, "after": after}}));
-            for shares in moves {
-                let wanted = state(shares);
-                let set = asked_again(async || move_to(&models, &wanted).await).await;
-                let told = EndpointState { revision: set.revision, ..wanted };
-                assert_eq!(set, told);
-                let seen = asked_again(async || models.endpoints().endpoint(&name("churn")).await).await;
-                assert_eq!(seen, told);
-                let shares: Vec<(u64, i64)> = shares.iter().map(|(at, share)| (*at, i64::from(*share))).collect();
-                assert_eq!(deployments(&models), shares, "request {n}, after its effect: {after}");
-            }
+            make_moves(&models, &format!("request {n}, after its effect: {after}")).await;
             if !models.fake.seen()["failAt"].is_null() {
+                break;
+            }
+        }
+    }
+}
+
+/// The same with the n-th read or write of the record.
+#[tokio::test]
+async fn a_move_that_is_cut_off_at_any_use_of_its_record_ends_the_same() {
+    let mut models = Models::start();
+    for after in [false, true] {
+        for n in 1.. {
+            models.begin();
+            // What is registered is read from Vertex AI, so that the record's store may be another.
+            register(&models, 2).await;
+            let store = FailingStore::new(n, after);
+            models.store = store.clone();
+            make_moves(&models, &format!("use {n} of the store, after its effect: {after}")).await;
+            if !store.has_failed() {
                 break;
             }
         }
@@ -202,6 +231,25 @@ async fn a_first_version_that_does_not_come_up_leaves_an_endpoint_that_is_not_th
     assert_eq!(models.endpoints().endpoints().await.unwrap(), []);
     move_to(&models, &state(&[(1, 100)])).await.unwrap();
     assert_eq!(models.endpoints().endpoints().await.unwrap().len(), 1);
+}
+
+/// The traffic has moved: only the old version is left to be taken away.
+#[tokio::test]
+async fn an_old_version_that_does_not_go_away_at_first_is_taken_away_later() {
+    let models = Models::start();
+    register(&models, 2).await;
+    let first = move_to(&models, &state(&[(1, 100)])).await.unwrap();
+    for inside in [false, true] {
+        let failure = json!({"method": "UndeployModel", "status": "FAILED_PRECONDITION", "inside": inside});
+        models.fake.control(&json!({"failures": [failure]}));
+        let error = move_to(&models, &state(&[(2, 100)])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(deployments(&models), [(1, 0), (2, 100)]);
+        let now = models.endpoints().endpoint(&name("churn")).await.unwrap();
+        assert_eq!(now, EndpointState { revision: now.revision, ..first.clone() }, "it is decided again");
+    }
+    move_to(&models, &state(&[(2, 100)])).await.unwrap();
+    assert_eq!(deployments(&models), [(2, 100)]);
 }
 
 #[tokio::test]

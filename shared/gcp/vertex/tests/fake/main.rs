@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod endpoints;
+mod failing_store;
 mod metrics;
+mod promotion;
 mod registry;
 mod support;
 mod trainer;

@@ -23,7 +23,8 @@ fn series(kind: &str, endpoint: &str, labels: Value, value: Value, value_type: &
 
 const ONLINE: &str = "aiplatform.googleapis.com/prediction/online";
 
-fn responses(id: &str, code: &str, count: &str) -> Value {
+/// Answers of a deployment with a status code.
+pub(crate) fn responses(id: &str, code: &str, count: &str) -> Value {
     let labels = json!({"deployed_model_id": id, "response_code": code});
     series(&format!("{ONLINE}/response_count"), "churn", labels, json!({"int64Value": count}), "INT64", "1")
 }

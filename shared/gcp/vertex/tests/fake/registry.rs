@@ -6,7 +6,10 @@ use millstream_events::Fingerprint;
 use millstream_ports::{ErrorKind, ModelRegistry, NewVersion, contracts};
 use serde_json::{Value, json};
 
-use crate::support::{Models, PARENT, artifact, asked_again, impatient, name};
+use crate::{
+    failing_store::FailingStore,
+    support::{Models, PARENT, artifact, asked_again, impatient, name},
+};
 
 fn version(training: &str) -> NewVersion {
     NewVersion {
@@ -17,6 +20,7 @@ fn version(training: &str) -> NewVersion {
         sequence: 7,
         artifact: artifact(),
         metrics: BTreeMap::from([("auc_pr".to_owned(), 0.75), ("accuracy".to_owned(), 0.9)]),
+        cost: None,
     }
 }
 
@@ -159,6 +163,24 @@ async fn a_registration_that_is_cut_off_anywhere_makes_one_version() {
             let versions = asked_again(async || models.registry().versions(&name("churn")).await).await;
             assert_eq!(versions, [made], "request {n}, after its effect: {after}");
             if !models.fake.seen()["failAt"].is_null() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registration_that_is_cut_off_at_any_use_of_its_record_makes_one_version() {
+    let mut models = Models::start();
+    for after in [false, true] {
+        for n in 1.. {
+            models.begin();
+            let store = FailingStore::new(n, after);
+            models.store = store.clone();
+            let made = asked_again(async || models.registry().ensure_version(&version("a")).await).await;
+            let versions = asked_again(async || models.registry().versions(&name("churn")).await).await;
+            assert_eq!(versions, [made], "use {n} of the store, after its effect: {after}");
+            if !store.has_failed() {
                 break;
             }
         }
