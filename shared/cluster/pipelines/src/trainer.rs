@@ -71,7 +71,7 @@ impl PipelinesTrainer {
             runs.next().ok_or_else(|| PortError::internal(format!("the run {job} was made and is not there")))?;
         for other in runs.filter(|run| !run.has_ended() && !run.is_being_cancelled()) {
             tracing::warn!(job, run = other.run_id, counts = first.run_id, "a second run of one training is ended");
-            self.api.terminate(&other.run_id).await?;
+            self.end(&other.run_id).await?;
         }
         Ok(first)
     }
@@ -86,7 +86,7 @@ impl PipelinesTrainer {
                 if ran <= wall as f64 || run.is_being_cancelled() {
                     return Ok(TrainingState::Running { since });
                 }
-                self.api.terminate(&run.run_id).await?;
+                self.end(&run.run_id).await?;
                 match self.until_ended(&run.run_id).await? {
                     Some(run) if run.has_ended() => Box::pin(self.state(training, run)).await,
                     _ => Ok(TrainingState::Running { since }),
@@ -114,6 +114,14 @@ impl PipelinesTrainer {
     /// The run with what is known of its tasks, which a list may leave out.
     async fn with_tasks(&self, run: Run) -> PortResult<Run> {
         Ok(self.api.run(&run.run_id).await?.unwrap_or(run))
+    }
+
+    /// Asks for a run's end. The service refuses it for a run that has ended in the meantime.
+    async fn end(&self, run_id: &str) -> PortResult<()> {
+        match self.api.terminate(run_id).await {
+            Err(error) if self.api.run(run_id).await?.is_some_and(|run| !run.has_ended()) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Looks at a run that is being ended until it is, for a while; `None` when it is gone.
@@ -168,7 +176,7 @@ impl Trainer for PipelinesTrainer {
     async fn cancel(&self, job: &str) -> PortResult<()> {
         for run in self.known(job).await?.iter().filter(|run| !run.has_ended()) {
             if !run.is_being_cancelled() {
-                self.api.terminate(&run.run_id).await?;
+                self.end(&run.run_id).await?;
             }
             if self.until_ended(&run.run_id).await?.is_some_and(|run| !run.has_ended()) {
                 tracing::warn!(job, run = run.run_id, "the run is told to end and has not ended yet");

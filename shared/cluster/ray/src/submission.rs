@@ -331,7 +331,8 @@ mod tests {
 
     #[test]
     fn objects_are_files_below_a_folder() {
-        let settings = RaySettings { paths: Paths::Folder("/data/buckets".into()), ..RaySettings::new("http://127.0.0.1:1") };
+        let settings =
+            RaySettings { paths: Paths::Folder("/data/buckets".into()), ..RaySettings::new("http://127.0.0.1:1") };
         let submission = Submission::new("job", &training(), &settings).unwrap();
         assert_eq!(submission.runtime_env.env_vars["AIP_MODEL_DIR"], "/data/buckets/models/f/model");
     }
