@@ -61,20 +61,20 @@ fn says(event: &Event) -> String {
     }
 }
 
-/// An endpoint's traffic after a move, in a few words.
+/// A move of an endpoint's traffic, in a few words.
 pub(crate) fn moved_traffic(moved: &TrafficMoved) -> String {
-    let shares: Vec<String> =
-        moved.traffic.iter().map(|share| format!("version {} {} %", share.version, share.percent)).collect();
-    let what = match moved.kind {
-        TrafficMove::Started => "its canary begins",
-        TrafficMove::Stepped => "the canary's next step",
-        TrafficMove::Finished => "it has all the traffic",
-        TrafficMove::RolledBack => "the canary is rolled back",
-        TrafficMove::PromotedByHand => "promoted by hand",
-        TrafficMove::RolledBackByHand => "rolled back by hand",
-    };
+    let TrafficMoved { model, version, endpoint, .. } = moved;
+    let of_it = moved.traffic.iter().find(|share| share.model == *model && share.version == *version);
+    let percent = of_it.map_or(0, |share| share.percent);
     let why = moved.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    format!("endpoint {}: {}; version {}, {what}{why}", moved.endpoint, shares.join(", "), moved.version)
+    match moved.kind {
+        TrafficMove::Started => format!("version {version} gets {percent} % of endpoint {endpoint}: its canary begins"),
+        TrafficMove::Stepped => format!("version {version} gets {percent} % of endpoint {endpoint}"),
+        TrafficMove::Finished => format!("version {version} has all the traffic of endpoint {endpoint}"),
+        TrafficMove::RolledBack => format!("version {version} loses the traffic of endpoint {endpoint}{why}"),
+        TrafficMove::PromotedByHand => format!("version {version} has all the traffic of endpoint {endpoint}, by hand"),
+        TrafficMove::RolledBackByHand => format!("version {version} loses the traffic of endpoint {endpoint}, by hand"),
+    }
 }
 
 fn asked(work: &Work) -> String {
