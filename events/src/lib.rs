@@ -11,6 +11,7 @@ mod files;
 pub mod fingerprint;
 pub mod history;
 pub mod names;
+pub mod secret_name;
 pub mod probe;
 pub mod trigger;
 pub mod work;

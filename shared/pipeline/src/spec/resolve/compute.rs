@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use millstream_events::compute::{Accelerator, Capacity, Compute, RunOn};
+use millstream_events::{
+    compute::{Accelerator, Capacity, Compute, RunOn},
+    secret_name::SecretName,
+};
 
 use crate::spec::{
     decode::{At, Decoder},
@@ -95,11 +98,7 @@ fn capacity(spec: &TrainingSpec, to: &mut Decoder<'_>) -> Capacity {
 fn refuse_unused(run_on: RunOn, spec: &TrainingSpec, to: &mut Decoder<'_>) {
     let given: [(&str, Option<Range<usize>>, &[RunOn]); 13] = [
         ("nodes", span(&spec.nodes), WITH_MACHINES),
-        (
-            "processes_per_node",
-            span(&spec.processes_per_node),
-            &[RunOn::Kubeflow, RunOn::KubeflowV1],
-        ),
+        ("processes_per_node", span(&spec.processes_per_node), &[RunOn::Kubeflow, RunOn::KubeflowV1]),
         ("machine", span(&spec.machine), WITH_MACHINES),
         ("cpu", span(&spec.cpu), WITH_ROOM),
         ("memory", span(&spec.memory), WITH_ROOM),
@@ -129,7 +128,7 @@ fn secrets(run_on: RunOn, spec: &TrainingSpec, to: &mut Decoder<'_>) {
     if !matches!(run_on, RunOn::Vertex | RunOn::RayCluster | RunOn::KubeflowPipeline) {
         return;
     }
-    for (key, value) in spec.env.entries.iter().filter(|(_, value)| value.value.starts_with("secret:")) {
+    for (key, value) in spec.env.entries.iter().filter(|(_, value)| SecretName::of_reference(&value.value).is_some()) {
         to.mistake(
             value.span.clone(),
             Code::Unsupported,

@@ -6,6 +6,7 @@ use millstream_events::{
     Fingerprint,
     compute::{Compute, RunOn},
     names::ModelName,
+    secret_name::SecretName,
     work::{Canary, DataFormat, Program, Serving},
 };
 
@@ -16,9 +17,9 @@ use crate::{
         decode::{At, Decoder, Given},
         diagnostic::Code,
         file::{Args, CanarySpec, ServingSpec, TrainingSpec},
-        scalars::ImageRef,
         nearest::did_you_mean,
         project::{Project, beside},
+        scalars::ImageRef,
         yaml::Key,
     },
 };
@@ -103,8 +104,12 @@ fn program(
             }
             if !matches!(run_on, RunOn::Local | RunOn::RayCluster) {
                 let place = command.items.first().map_or_else(|| key.span.clone(), |at| at.span.clone());
-                to.mistake(place, Code::MissingField, format!("`run_on: {run_on}` needs the `image` that the command is in"))
-                    .expected("image: HOST/NAME@sha256:.., with the project's programs in it");
+                to.mistake(
+                    place,
+                    Code::MissingField,
+                    format!("`run_on: {run_on}` needs the `image` that the command is in"),
+                )
+                .expected("image: HOST/NAME@sha256:.., with the project's programs in it");
                 return None;
             }
             for script in command.items.iter().filter(|at| is_script(&at.value)) {
@@ -117,11 +122,7 @@ fn program(
                 .expected("`recipe: tabular`, `command: [python3, train.py]` or `image: HOST/NAME@sha256:..`");
             None
         }
-        (
-            Given::Absent | Given::Broken,
-            Given::Absent | Given::Broken,
-            Given::Absent | Given::Broken,
-        ) => None,
+        (Given::Absent | Given::Broken, Given::Absent | Given::Broken, Given::Absent | Given::Broken) => None,
         _ => {
             to.mistake(key.span.clone(), Code::Conflict, "a training has a `recipe` or a program of its own, not both")
                 .expected("`recipe`, or `command`, or `image` with or without `command`");
@@ -193,17 +194,13 @@ fn environment(spec: &TrainingSpec, to: &mut Decoder<'_>) -> BTreeMap<String, St
             to.mistake(key.span.clone(), Code::Conflict, format!("`{}` is for the platform to set", key.text))
                 .hint("the AIP_ variables are the contract between the platform and the program; use another name");
         }
-        if value.value.strip_prefix("secret:").is_some_and(|name| !is_secret_name(name)) {
+        if SecretName::of_reference(&value.value).is_some_and(|name| name.is_err()) {
             // The text is not repeated: it may be the secret itself, written where its name belongs.
             to.mistake(value.span.clone(), Code::InvalidValue, "that is no secret's name")
                 .expected("1 to 255 letters, digits, - and _, such as secret:crm-password");
         }
     }
     spec.env.entries.iter().map(|(key, value)| (key.text.clone(), value.value.clone())).collect()
-}
-
-fn is_secret_name(name: &str) -> bool {
-    (1..=255).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 fn canary_of(served: &Key, spec: &CanarySpec, to: &mut Decoder<'_>) -> Canary {
