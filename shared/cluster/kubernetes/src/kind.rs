@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// A kind of training job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::enum_variant_names, reason = "these are the kinds' names")]
 pub(crate) enum Kind {
     /// Kubeflow Trainer's, `trainer.kubeflow.org/v1alpha1`.
     TrainJob,

@@ -1,6 +1,6 @@
 //! Golden manifests, and what is refused.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use millstream_events::{
     Fingerprint, StepRef,
@@ -147,7 +147,7 @@ fn nothing_that_runs_as_root_or_knows_the_clusters_token() {
 #[test]
 fn a_secret_is_named_and_never_known() {
     for run_on in BACK_ENDS {
-        let text = built(&large(run_on)).object.to_string();
+        let text = canonical(&built(&large(run_on)).object).to_string();
         assert!(text.contains(r#""secretKeyRef":{"key":"value","name":"crm-password"}"#), "{run_on}: {text}");
         assert!(!text.contains("secret:"), "{run_on}");
         for (value, problem) in [("secret:", "env.CRM: "), ("secret:CRM_Password", "env.CRM: no Secret of Kubernetes")]
@@ -252,4 +252,34 @@ fn an_argument_is_never_a_shells_or_kubernetes() {
         serde_json::from_str(&arguments["value"].as_str().unwrap().replace("$$", "$")).unwrap();
     assert_eq!(arguments, ["python3", "train.py", "--lr", "0.1", &given]);
     assert_eq!(object["spec"]["entrypoint"], built(&training(RunOn::Ray)).object["spec"]["entrypoint"]);
+}
+
+/// KubeRay puts it into a script of bash; `ray job submit` writes what it gets as one line again, and Ray hands that to sh.
+#[test]
+fn the_entry_point_means_the_same_behind_every_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let python = Command::new("sh").args(["-c", "command -v python3"]).output().unwrap();
+    let python = String::from_utf8(python.stdout).unwrap();
+    assert!(!python.is_empty(), "python3 is not there: install it");
+    symlink(python.trim(), folder.path().join("python")).unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", folder.path().display());
+    let shell = |shell: &str, script: &str, arguments: &str| {
+        let ran = Command::new(shell)
+            .args(["-c", script])
+            .env_clear()
+            .env("PATH", &path)
+            .env("MILLSTREAM_ARGUMENTS", arguments)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let entry_point = built(&training(RunOn::Ray)).object["spec"]["entrypoint"].as_str().unwrap().to_owned();
+    let as_ray_does = "python -c 'import subprocess, sys; print(subprocess.list2cmdline(sys.argv[1:]))'";
+    let line = shell("bash", &format!("{as_ray_does} {entry_point}"), "");
+    let arguments = ["printf", "%s|", "a b", "$HOME", "'x'", "\"y\"", "`z`", "$(w)", "\\", "*", "", "ü"];
+    let printed: String = arguments[2..].iter().map(|argument| format!("{argument}|")).collect();
+    for script in [&entry_point, &line] {
+        assert_eq!(shell("sh", script, &serde_json::to_string(&arguments).unwrap()), printed, "{script}");
+    }
 }

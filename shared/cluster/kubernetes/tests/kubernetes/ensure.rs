@@ -200,6 +200,21 @@ async fn what_no_kind_takes_is_refused_before_anything_is_asked() {
 }
 
 #[tokio::test]
+async fn a_secret_is_named_in_the_object_and_never_read() {
+    let cluster = Cluster::small().await;
+    for kind in KINDS {
+        let mut training = training(kind, &format!("secret-{kind:?}"));
+        training.env.insert("CRM".to_owned(), "secret:crm-password".to_owned());
+        cluster.trainer().ensure(&job_id(&training), &training).await.unwrap();
+        let object = cluster.object(kind, &name_of(&training)).await.unwrap().to_string();
+        assert!(object.contains(r#""secretKeyRef""#) && object.contains(r#""crm-password""#), "{object}");
+        assert!(!object.contains("secret:"), "{object}");
+    }
+    let requests = cluster.server().requests();
+    assert!(requests.iter().all(|request| !request.contains("/secrets")), "{requests:?}");
+}
+
+#[tokio::test]
 async fn a_cluster_without_the_kind_says_what_to_install() {
     for kind in KINDS {
         let cluster = Cluster::on(ApiServer::start_without(&[kind.resource().plural.as_str()])).await;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 /// A kind of training job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "these are the kinds' names")]
 pub(crate) enum Kind {
     TrainJob,
     PyTorchJob,
