@@ -2,11 +2,22 @@
 
     python tests/python/fake_vertex --port 9070 [--storage http://127.0.0.1:4443]
 
-`POST /control` with a JSON object is a test's word: `begin` (with nothing in it), `operationTicks` (requests until an operation is done), `alreadyExistsInside`,
-`listLag` (requests until a new job is listed), `aliasesMove`, `timeoutState`, `logPage`; `failures`, a list of
-{method, status, message, inside, times}; `failAt` {n, after}: the n-th request from now is answered 503, before it has its effect
-or after; `jobs` {id: fields}; `endpoints` {resource name: {traffic}}; `series`, Cloud Monitoring's. `GET /control` tells which
-methods were asked and what there is.
+`POST /control` with a JSON object is a test's word:
+
+    begin                 with nothing in it
+    operationTicks        requests until an operation is done
+    alreadyExistsInside   whether only the operation says so
+    listLag               requests until a new job is listed
+    aliasesMove           whether an alias leaves the version that has it
+    timeoutState          the state of a job whose time is over
+    logPage               entries of a log a page
+    failures              a list of {method, status, message, inside, times}
+    failAt                {n, after}: the n-th request from now is answered 503, before it has its effect or after
+    jobs                  {id: fields of the custom job}
+    endpoints             {resource name: {traffic: {version: share}}}, a change by hand
+    series                Cloud Monitoring's
+
+`GET /control` tells which methods were asked for and what there is.
 """
 
 import argparse

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     failing_store::FailingStore,
+    meanwhile_store::{MeanwhileStore, When},
     support::{Models, PARENT, artifact, asked_again, impatient, name},
 };
 
@@ -263,7 +264,7 @@ async fn traffic_that_a_person_moved_is_what_there_is_and_is_not_written_over() 
     assert_eq!(seen.deployed, state(&[(1, 20), (2, 80)]).deployed);
     assert_eq!(seen.by, "changed outside Millstream");
     assert!(seen.since > set.since);
-    assert_eq!(models.endpoints().endpoints().await.unwrap(), [seen.clone()]);
+    assert_eq!(models.endpoints().endpoints().await.unwrap(), std::slice::from_ref(&seen));
     // Who decides on what there is now may go on from it.
     let next = models.endpoints().set(&state(&[(2, 100)]), Some(seen.revision)).await.unwrap();
     assert_eq!(deployments(&models), [(2, 100)]);
@@ -289,6 +290,32 @@ async fn of_two_processes_that_move_the_traffic_at_once_one_wins_and_its_traffic
     };
     assert_eq!(models.endpoints().endpoint(&name("churn")).await.unwrap(), winner);
     assert_eq!(deployments(&models), [(winner.deployed[0].version, 100)]);
+}
+
+/// Another process, that read the endpoint while the first was deploying, makes its whole change just before the first moves the
+/// traffic: before it looks whether the change is still its own, or after that look.
+#[tokio::test]
+async fn a_change_that_was_overtaken_does_not_move_the_traffic_back() {
+    let mut models = Models::start();
+    for when in [When::Before, When::After] {
+        models.begin();
+        register(&models, 3).await;
+        let first = move_to(&models, &state(&[(1, 100)])).await.unwrap();
+        let other = models.endpoints();
+        let meanwhile = async move {
+            let current = other.endpoint(&name("churn")).await.unwrap();
+            other.set(&state(&[(3, 100)]), Some(current.revision)).await.unwrap();
+        };
+        // The first read is that of the state it was decided on, the second the look before the move.
+        let whole = models.store.clone();
+        models.store = MeanwhileStore::new(whole.clone(), 2, when, meanwhile);
+        let overtaken = models.endpoints().set(&state(&[(2, 100)]), Some(first.revision)).await.unwrap_err();
+        assert_eq!(overtaken.kind(), ErrorKind::Conflict, "{when:?}: {overtaken}");
+        models.store = whole;
+        let now = models.endpoints().endpoint(&name("churn")).await.unwrap();
+        assert_eq!(now, EndpointState { revision: now.revision, ..state(&[(3, 100)]) }, "{when:?}");
+        assert_eq!(deployments(&models), [(3, 100)], "{when:?}");
+    }
 }
 
 /// One has begun to deploy when another, that read the endpoint meanwhile, wants something else: the last word counts, and what

@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod failing_store;
+mod meanwhile_store;
 mod metrics;
 mod promotion;
 mod registry;

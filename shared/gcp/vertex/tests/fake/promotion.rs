@@ -31,6 +31,15 @@ struct World {
     failing: u64,
 }
 
+/// How the rollout of version 2 has ended.
+#[derive(Debug, PartialEq)]
+struct End {
+    is_promoted: bool,
+    /// Versions and their shares.
+    deployed: Vec<(u64, i64)>,
+    production: Option<u64>,
+}
+
 impl World {
     fn start() -> Self {
         let clock = Arc::new(ManualClock::new("2026-11-24T12:00:00Z".parse().unwrap()));
@@ -76,18 +85,21 @@ impl World {
         self.models.registry().aliases(&name("churn")).await.unwrap().get(PRODUCTION).copied()
     }
 
-    /// Version 1 serves; version 2 is rolled out. Gives whether it was promoted, what is deployed and what `production` is.
-    async fn both(&mut self, failing: u64) -> (bool, Vec<(u64, i64)>, Option<u64>) {
+    /// Version 1 serves; version 2 is rolled out.
+    async fn both(&mut self, failing: u64) -> End {
         self.failing = failing;
         self.roll_out(&command("first")).await;
         let outcome = self.roll_out(&command("second")).await;
         // A request that is to fail and has not come yet is not one of what is looked at now.
         let left = self.models.fake.seen()["failAt"].clone();
         self.models.fake.control(&json!({"failAt": null}));
-        let is_promoted = matches!(outcome, Outcome::ModelPromoted(_));
-        let seen = (is_promoted, deployments(&self.models), self.production().await);
+        let end = End {
+            is_promoted: matches!(outcome, Outcome::ModelPromoted(_)),
+            deployed: deployments(&self.models),
+            production: self.production().await,
+        };
         self.models.fake.control(&json!({"failAt": left}));
-        seen
+        end
     }
 }
 
@@ -119,9 +131,12 @@ fn command(training: &str) -> Command<Promote> {
     Command { step, work: Promote { trained, data, sequence: 0, serving: Some(serving) } }
 }
 
-/// How each of the two ends.
-fn ends() -> [(u64, (bool, Vec<(u64, i64)>, Option<u64>)); 2] {
-    [(3, (true, vec![(2, 100)], Some(2))), (30, (false, vec![(1, 100)], Some(1)))]
+/// How each of the two ends, by how many of a hundred predictions of the new version fail.
+fn ends() -> [(u64, End); 2] {
+    [
+        (3, End { is_promoted: true, deployed: vec![(2, 100)], production: Some(2) }),
+        (30, End { is_promoted: false, deployed: vec![(1, 100)], production: Some(1) }),
+    ]
 }
 
 #[tokio::test]
