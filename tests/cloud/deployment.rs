@@ -36,6 +36,20 @@ const UPLOADS: &str = "millstream-uploads";
 /// The buckets, by the names that the demo's pipelines use.
 const BUCKETS: [&str; 4] = ["landing", "lake", "ledger", "models"];
 
+/// The datasets that `infra/` makes.
+const DATASETS: [&str; 3] = ["source", "staging", "production"];
+
+/// Where a topic's messages go that nobody takes.
+fn dead_letters(topic: &str) -> String {
+    format!("{topic}-dead-letters")
+}
+
+/// Which events a function declares that it takes, as `infra/` writes it into its subscription.
+pub(crate) fn filter(function: &str) -> String {
+    let map: Value = serde_json::from_str(include_str!("../../infra/functions.json")).unwrap();
+    map["functions"][function]["filter"].as_str().unwrap().to_owned()
+}
+
 /// How often Pub/Sub delivers a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deliveries {
@@ -43,6 +57,15 @@ pub(crate) enum Deliveries {
     Once,
     /// Each message twice, by two subscriptions to the same service.
     Twice,
+}
+
+/// Whether Cloud Storage tells of uploads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Uploads {
+    /// By a notification to the topic of uploads.
+    Told,
+    /// Nobody hears of them.
+    Untold,
 }
 
 /// One function's process.
@@ -60,25 +83,39 @@ pub(crate) struct Deployment {
     warehouse: BigQueryWarehouse,
     variables: Vec<(&'static str, String)>,
     gcs: FakeGcs,
-    _bigquery: BigQueryEmulator,
+    bigquery: BigQueryEmulator,
     pubsub: PubSubEmulator,
 }
 
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
 impl Deployment {
-    /// Starts the peers, makes buckets, topics and subscriptions, and starts every function.
-    pub(crate) fn start(pipelines: &Path, deliveries: Deliveries) -> Self {
+    /// Starts the peers, makes buckets, datasets, topics and subscriptions, and starts every function.
+    pub(crate) fn start(pipelines: &Path, deliveries: Deliveries, uploads: Uploads) -> Self {
         let pubsub = PubSubEmulator::start();
-        pubsub.create_topic(EVENTS);
-        pubsub.create_topic(UPLOADS);
-        let gcs = FakeGcs::start(Some(Notify {
-            pubsub: pubsub.address(),
-            project: PROJECT.to_owned(),
-            topic: UPLOADS.to_owned(),
-        }));
+        for topic in [EVENTS, UPLOADS] {
+            let dead_letters = dead_letters(topic);
+            pubsub.create_topic(topic);
+            pubsub.create_topic(&dead_letters);
+            pubsub.subscribe(&Subscription::pull(&dead_letters, &dead_letters));
+        }
+        let notify = Notify { pubsub: pubsub.address(), project: PROJECT.to_owned(), topic: UPLOADS.to_owned() };
+        let gcs = FakeGcs::start(Some(notify).filter(|_| uploads == Uploads::Told));
         for bucket in BUCKETS {
             gcs.create_bucket(bucket);
         }
         let bigquery = BigQueryEmulator::start(gcs.root());
+        for dataset in DATASETS {
+            let reference = json!({"projectId": PROJECT, "datasetId": dataset});
+            let url = format!("{}/bigquery/v2/projects/{PROJECT}/datasets", bigquery.url());
+            http::json("POST", &url, &json!({"datasetReference": reference, "location": "US"}));
+        }
         let emulators = Emulators::default()
             .with(Service::Storage, &gcs.url())
             .with(Service::PubSub, &pubsub.address())
@@ -111,7 +148,7 @@ impl Deployment {
             warehouse,
             variables,
             gcs,
-            _bigquery: bigquery,
+            bigquery,
             pubsub,
         };
         for function in FUNCTIONS {
@@ -127,17 +164,80 @@ impl Deployment {
 
     fn subscribe(&self, function: &str, port: u16, deliveries: Deliveries) {
         let endpoint = format!("http://127.0.0.1:{port}/");
-        let topics = if function == "plan-run" { &[EVENTS, UPLOADS][..] } else { &[EVENTS][..] };
-        let times = if deliveries == Deliveries::Twice { 2 } else { 1 };
-        for topic in topics {
+        let (filter, times) = (filter(function), if deliveries == Deliveries::Twice { 2 } else { 1 });
+        let uploads = (function == "plan-run").then_some((UPLOADS, ""));
+        for (topic, filter) in uploads.into_iter().chain([(EVENTS, filter.as_str())]) {
+            let dead_letters = dead_letters(topic);
             for time in 0..times {
-                let name = format!("{topic}-{function}-{time}");
+                let name = subscription(topic, function, time);
                 self.pubsub.subscribe(&Subscription {
-                    ack_deadline: 90,
+                    ack_deadline: 120,
+                    filter,
+                    dead_letter: Some((&dead_letters, 100)),
                     ..Subscription::push(&name, topic, &endpoint, false)
                 });
             }
         }
+    }
+
+    /// Deletes a function's subscription to events.
+    pub(crate) fn unsubscribe(&self, function: &str) {
+        self.pubsub.unsubscribe(&subscription(EVENTS, function, 0));
+    }
+
+    /// Deletes the subscription where the topic of events keeps its dead letters.
+    pub(crate) fn forget_dead_letters(&self) {
+        self.pubsub.unsubscribe(&dead_letters(EVENTS));
+    }
+
+    /// Subscribes a function to events another way than it declares.
+    pub(crate) fn subscribe_with(&self, function: &str, filter: &str, has_dead_letters: bool) {
+        let endpoint = format!("http://127.0.0.1:{}/", self.functions[function].port);
+        let dead_letters = dead_letters(EVENTS);
+        self.pubsub.subscribe(&Subscription {
+            ack_deadline: 120,
+            filter,
+            dead_letter: has_dead_letters.then_some((&*dead_letters, 100)),
+            ..Subscription::push(&subscription(EVENTS, function, 0), EVENTS, &endpoint, false)
+        });
+    }
+
+    /// Deletes a dataset and all that is in it.
+    pub(crate) fn delete_dataset(&self, dataset: &str) {
+        let url =
+            format!("{}/bigquery/v2/projects/{PROJECT}/datasets/{dataset}?deleteContents=true", self.bigquery.url());
+        let _ = http::send("DELETE", &url, &[], Vec::new()).success("delete a dataset");
+    }
+
+    /// The names of a bucket's objects.
+    pub(crate) fn objects(&self, bucket: &str) -> Vec<String> {
+        let url = format!("{}/storage/v1/b/{bucket}/o", self.gcs.url());
+        let listed = http::send("GET", &url, &[], Vec::new()).success("list objects").json();
+        let items = listed["items"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|object| object["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The tables of a dataset.
+    pub(crate) fn tables(&self, dataset: &str) -> Vec<Value> {
+        let url = format!("{}/bigquery/v2/projects/{PROJECT}/datasets/{dataset}/tables", self.bigquery.url());
+        let listed = http::send("GET", &url, &[], Vec::new()).success("list tables").json();
+        listed["tables"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Says something to the program, in an environment that knows this deployment; `variables` change it.
+    pub(crate) fn millstream(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+        let output = Command::new(millstream())
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| name == "PATH" || name == "HOME"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
     fn run(&mut self, function: &'static str, port: u16) {
@@ -267,6 +367,10 @@ impl Deployment {
         }
         said
     }
+}
+
+fn subscription(topic: &str, function: &str, time: u32) -> String {
+    format!("{topic}-{function}-{time}")
 }
 
 impl Drop for Deployment {

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod deployment;
+mod doctor;
+mod models;
 mod single;
 
 use std::fs;
 
-use deployment::{Deliveries, Deployment};
+use deployment::{Deliveries, Deployment, Uploads};
 use millstream_tests::up::{copy_folder, demo, demo_uploads};
 
 /// The demo's runs.
@@ -65,7 +67,7 @@ fn assert_same_tables_as_on_one_machine(deployment: &Deployment) {
 #[test]
 fn uploads_become_the_same_tables_as_on_one_machine_by_events_alone() {
     let pipelines = pipelines();
-    let deployment = Deployment::start(pipelines.path(), Deliveries::Once);
+    let deployment = Deployment::start(pipelines.path(), Deliveries::Once, Uploads::Told);
     for (name, content) in demo_uploads() {
         deployment.upload(&name, &content);
     }
@@ -76,7 +78,7 @@ fn uploads_become_the_same_tables_as_on_one_machine_by_events_alone() {
 #[test]
 fn doubled_messages_and_functions_killed_in_the_middle_change_nothing_in_the_end() {
     let pipelines = pipelines();
-    let mut deployment = Deployment::start(pipelines.path(), Deliveries::Twice);
+    let mut deployment = Deployment::start(pipelines.path(), Deliveries::Twice, Uploads::Told);
     for (name, content) in demo_uploads() {
         deployment.upload(&name, &content);
         // Again: the same bytes under a new generation, notified once more.

@@ -68,7 +68,7 @@ impl<'a> Test<'a> {
         };
         if let Err(error) = self.store.put(&object, "{}", Precondition::Absent).await {
             let todo = "see the bucket's finding; you need roles/storage.objectUser on it and on the ledger's";
-            return report.broken(LINK, "upload", format!("{object} cannot be written: {error}"), todo);
+            return report.broken(LINK, "upload", error.to_string(), todo);
         }
         match self.follow(&run).await {
             Ok(hops) => tell(report, now, &hops, self.patience),

@@ -79,7 +79,12 @@ impl Answer {
             }
             Self::Hidden(why) => report.unchecked(link, subject, why),
             Self::Failed(why) => {
-                report.broken(link, subject, why, "see that the service is reachable from here, and say it again");
+                report.broken(
+                    link,
+                    subject,
+                    why,
+                    "see that the service is reachable from here, then ask the doctor again",
+                );
             }
         }
         None
