@@ -95,6 +95,8 @@ impl RayCluster {
             command.arg(format!("--{port}={}", free_port()));
         }
         command
+            .env("DASHBOARD_METRIC_PORT", free_port().to_string())
+            .env("AUTOSCALER_METRIC_PORT", free_port().to_string())
             // What Ray does where a firewall would ask the user: 127.0.0.1 stays what it is.
             .env("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
             .env("RAY_AUTH_MODE", "token")

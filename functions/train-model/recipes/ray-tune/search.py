@@ -18,12 +18,13 @@ from .trial import Program, Result, ensured
 NUMBER = "trial"
 """A trial's number, among its parameters: the same seed draws the same parameters for it each time."""
 
-LOST_WORKERS = 3
-"""How often a trial is started again whose worker went away. A program that fails has failed."""
+STARTED_AGAIN = 3
+"""How often a trial is started again whose worker went away or whose program was ended from outside. One that fails by itself
+has failed."""
 
 
 def search(program: Program, space: Mapping[str, Domain], options: Namespace, place: Path) -> list[Result]:
-    """Every trial's result, in their order. Ray Tune's own files go below `place`."""
+    """The results of all trials that came to an end, in their order. Ray Tune's own files go below `place`."""
     # A program's relative paths mean what they mean for the job itself.
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
     ray.init(log_to_driver=False)
@@ -44,7 +45,7 @@ def search(program: Program, space: Mapping[str, Domain], options: Namespace, pl
         run_config=tune.RunConfig(
             name="search",
             storage_path=str(place),
-            failure_config=tune.FailureConfig(max_failures=LOST_WORKERS),
+            failure_config=tune.FailureConfig(max_failures=STARTED_AGAIN),
             callbacks=[Announced(options.trials)],
             verbose=0,
         ),

@@ -28,6 +28,13 @@ from contract.files import write_whole
 LOG_TAIL = 2000
 """Bytes of a failed trial's log that its result repeats."""
 
+FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+"""Signals that say nothing of the program: its machine or its job is ending, or memory is short."""
+
+
+class Stopped(Exception):
+    """The program was ended from outside. It has no result, and may run again."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -65,7 +72,7 @@ def folder(program: Program, number: int, parameters: Mapping[str, Any]) -> Path
 
 
 def ensured(program: Program, number: int, parameters: Mapping[str, Any]) -> Result:
-    """The result of a trial, run where there is none yet."""
+    """The result of a trial, run where there is none yet. Raises `Stopped`."""
     place = folder(program, number, parameters)
     try:
         return Result(**json.loads((place / "result.json").read_bytes()))
@@ -96,7 +103,7 @@ def _run(program: Program, number: int, parameters: Mapping[str, Any], place: Pa
 
 
 def _error(command: list[str], variables: Mapping[str, str], log: Path, seconds: float) -> str | None:
-    """Runs a program to its end; why it failed."""
+    """Runs a program to its end; why it failed. Raises `Stopped`."""
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -110,6 +117,9 @@ def _error(command: list[str], variables: Mapping[str, str], log: Path, seconds:
         return f"it ran longer than {seconds:g} s"
     if code == 0:
         return None
+    # A program that catches SIGTERM, and a shell whose program was killed, end with 128 and the signal.
+    if -code in FROM_OUTSIDE or code - 128 in FROM_OUTSIDE:
+        raise Stopped(f"{command[0]} was ended from outside: {'exit code' if code > 0 else 'signal'} {abs(code)}")
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return f"{how}: {log.read_bytes()[-LOG_TAIL:].decode(errors='replace').strip()}"
 

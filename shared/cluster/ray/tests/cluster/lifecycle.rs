@@ -34,7 +34,7 @@ async fn every_argument_reaches_the_program_as_it_is() {
     training.args = arguments.map(str::to_owned).to_vec();
     assert_succeeded(&site.end("arguments", &training).await);
     let log = site.trainer.log("arguments", 1 << 16).await.unwrap();
-    let printed: Vec<&str> = log.lines().rev().take(arguments.len()).collect();
+    let printed: Vec<&str> = log.lines().filter(|line| line.starts_with('[')).collect();
     let expected = [
         "['a b']",
         "['']",
@@ -52,7 +52,7 @@ async fn every_argument_reaches_the_program_as_it_is() {
         "['gr\\xf6\\xdfe']",
         "['&& exit 3']",
     ];
-    assert_eq!(printed.into_iter().rev().collect::<Vec<_>>(), expected, "{log}");
+    assert_eq!(printed, expected, "{log}");
 }
 
 #[tokio::test]
@@ -116,7 +116,8 @@ async fn a_failure_tells_the_exit_code_and_the_end_of_a_long_log() {
     let state = site.end("long-log", &training).await;
     let (reason, log_tail) = failure(&state);
     assert_eq!(reason, "exit code 7");
-    assert!(log_tail.ends_with("200000\ngrößer\n") && log_tail.len() <= 4 << 10, "{log_tail:?}");
+    // Ray's own line about the job may come after a program's.
+    assert!(log_tail.contains("\n200000\ngrößer\n") && log_tail.len() <= 4 << 10, "{log_tail:?}");
     assert!(log_tail.len() > 4_000, "{}", log_tail.len());
 }
 

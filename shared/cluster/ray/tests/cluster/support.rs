@@ -25,7 +25,7 @@ pub(crate) const BUCKET: &str = "models";
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What has not come about by then never will: far more than a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A trainer on the cluster that the tests of this process share, and its buckets.
 pub(crate) struct Site {
