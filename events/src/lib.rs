@@ -11,8 +11,8 @@ mod files;
 pub mod fingerprint;
 pub mod history;
 pub mod names;
-pub mod secret_name;
 pub mod probe;
+pub mod secret_name;
 pub mod trigger;
 pub mod work;
 

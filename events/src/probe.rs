@@ -124,7 +124,7 @@ pub fn commands(run: &RunId, object: &ObjectPath) -> Result<Vec<Command>, NameEr
                 wall_seconds: 1,
                 compute: Compute::default(),
                 output: nowhere.clone(),
-                checkpoints: nowhere.clone(),
+                checkpoints: Some(nowhere.clone()),
             }),
         ),
         (

@@ -233,8 +233,9 @@ pub struct TrainModel {
     pub compute: Compute,
     /// The folder its model goes to (`AIP_MODEL_DIR`).
     pub output: ObjectPath,
-    /// The folder of its checkpoints (`AIP_CHECKPOINT_DIR`), the same for every attempt.
-    pub checkpoints: ObjectPath,
+    /// The folder of its checkpoints (`AIP_CHECKPOINT_DIR`), the same for every attempt; beside `output` where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<ObjectPath>,
 }
 
 /// How traffic moves to a new version.

@@ -56,9 +56,11 @@ fn jobs_of(ray: &RayCluster, project: &Project) -> Vec<Value> {
 /// What the model that serves is, and that it answers.
 fn served(up: &mut Up<'_>) -> Value {
     let model = up.get(MODEL);
-    let flower = json!({"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2});
+    let sql = "SELECT * FROM production.iris_features LIMIT 1";
+    let mut flower = up.ask("POST", "/query", &json!({"sql": sql, "limit": 1}))["rows"][0].take();
+    assert!(flower.as_object_mut().unwrap().remove("species").is_some());
     let answer = up.ask("POST", "/predict/iris", &json!({"instances": [flower]}));
-    assert!(answer.to_string().contains("Iris-setosa"), "{answer}");
+    assert!(answer["predictions"][0]["label"].is_string(), "{answer}");
     model
 }
 

@@ -42,12 +42,7 @@ pub const DECLARATION: Declaration = Declaration {
         "dev.millstream.step.failed.v1",
         "dev.millstream.step.deferred.v1",
     ],
-    touches: &[
-        Touch::Writes(Bucket::Models),
-        Touch::Publishes,
-        Touch::PublishesModels,
-        Touch::ActsAsTraining,
-    ],
+    touches: &[Touch::Writes(Bucket::Models), Touch::Publishes, Touch::PublishesModels, Touch::ActsAsTraining],
     size: Size { cpu: "1", memory: "1Gi", concurrency: 4, timeout_seconds: 60, max_instances: 4 },
 };
 

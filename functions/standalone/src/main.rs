@@ -28,8 +28,8 @@ use crate::{cli::Cli, commands::Ended};
 
 fn main() -> ExitCode {
     // With TLS built in, every HTTP client of the process asks for its provider, also one that stays on this machine.
-    #[cfg(feature = "cloud")]
-    millstream_gcp_client::install_tls();
+    #[cfg(any(feature = "cloud", feature = "ray", feature = "kubeflow"))]
+    millstream_runtime::tls::install();
     let cli = Cli::parse();
     let ended = match commands::without_runtime(&cli) {
         Some(code) => return code,

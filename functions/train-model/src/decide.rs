@@ -18,15 +18,21 @@ pub(crate) fn data_export(command: &Command<TrainModel>) -> Result<(String, Expo
         DataFormat::Jsonl => "jsonl",
         DataFormat::Parquet => "parquet",
     };
-    let folder = output.name().trim_end_matches('/');
-    let to = ObjectPath::new(output.bucket(), format!("{folder}-data/train.{extension}"))
-        .map_err(|error| Failure::permanent(error.to_string()))?;
+    let to = beside(output, &format!("data/train.{extension}"))?;
     Ok((format!("{}-data", command.step.job_id()), ExportJob { table: data.clone(), to, format: *data_format }))
 }
 
 /// The program's run on `data`.
-pub(crate) fn training_job(step: &StepRef, training: &TrainModel, data: Vec<ObjectPath>) -> TrainingJob {
-    TrainingJob {
+pub(crate) fn training_job(
+    step: &StepRef,
+    training: &TrainModel,
+    data: Vec<ObjectPath>,
+) -> Result<TrainingJob, Failure> {
+    let checkpoints = match &training.checkpoints {
+        Some(folder) => folder.clone(),
+        None => beside(&training.output, "checkpoints")?,
+    };
+    Ok(TrainingJob {
         step: step.clone(),
         model: training.model.clone(),
         program: training.program.clone(),
@@ -35,10 +41,16 @@ pub(crate) fn training_job(step: &StepRef, training: &TrainModel, data: Vec<Obje
         data,
         data_format: training.data_format,
         output: training.output.clone(),
-        checkpoints: training.checkpoints.clone(),
+        checkpoints,
         compute: training.compute.clone(),
         wall_seconds: training.wall_seconds,
-    }
+    })
+}
+
+/// The folder or file of this name beside a folder.
+fn beside(folder: &ObjectPath, name: &str) -> Result<ObjectPath, Failure> {
+    ObjectPath::new(folder.bucket(), format!("{}-{name}", folder.name().trim_end_matches('/')))
+        .map_err(|error| Failure::permanent(error.to_string()))
 }
 
 /// The built-in recipe is told the target; a program of the user's is told what the user wrote.
@@ -70,7 +82,7 @@ mod tests {
             wall_seconds: 60,
             compute: Compute { nodes: 2, ..Compute::default() },
             output: "gs://models/iris/abc".parse().unwrap(),
-            checkpoints: "gs://models/iris/abc-checkpoints".parse().unwrap(),
+            checkpoints: None,
         }
     }
 
@@ -85,16 +97,17 @@ mod tests {
 
     #[test]
     fn the_recipe_is_told_its_target_before_the_users_arguments() {
-        let job = training_job(&step(1), &training(Program::Tabular), Vec::new());
+        let job = training_job(&step(1), &training(Program::Tabular), Vec::new()).unwrap();
         assert_eq!(job.args, ["--target", "species", "--trees", "50"]);
     }
 
     #[test]
     fn a_program_of_the_users_gets_only_the_users_arguments() {
         let program = Program::Command(vec!["python3".into(), "train.py".into()]);
-        let job = training_job(&step(1), &training(program.clone()), Vec::new());
+        let job = training_job(&step(1), &training(program.clone()), Vec::new()).unwrap();
         assert_eq!((job.program, job.args), (program, vec!["--trees".to_owned(), "50".to_owned()]));
         assert_eq!((&*job.env["SEED"], job.compute.nodes), ("1", 2));
+        assert_eq!(job.checkpoints.name(), "iris/abc-checkpoints");
     }
 
     #[test]

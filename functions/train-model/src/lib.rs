@@ -146,7 +146,7 @@ impl Function for TrainModel {
             Data::Exported(files) => files,
             Data::NotYet { reason, check_after } => return Ok(Progress::pending(reason, check_after)),
         };
-        let job = TrainingJob { compute: compute.clone(), ..decide::training_job(&command.step, training, data) };
+        let job = TrainingJob { compute: compute.clone(), ..decide::training_job(&command.step, training, data)? };
         self.train(trainer, &command.step.job_id(), &job, &limits).await
     }
 }

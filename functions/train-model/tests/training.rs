@@ -17,8 +17,8 @@ use millstream_ports::{
     ObjectStore, ObjectStoreExt, Precondition, SystemClock, Warehouse,
     memory::{ManualClock, MemoryBus, MemoryObjectStore, MemoryTrainer, MemoryWarehouse, TrainingEnd},
 };
-use millstream_runtime::{Ack, Failure, Function, Handler, Progress, StepHandler};
 use millstream_prices::Book;
+use millstream_runtime::{Ack, Failure, Function, Handler, Progress, StepHandler};
 use millstream_train_model::{BackEnds, TrainModel};
 
 const BATCH: &str = "gs://lake/batch.jsonl";
@@ -89,7 +89,7 @@ fn command() -> Command<Train> {
         wall_seconds: 60,
         compute: Compute::default(),
         output: "gs://models/churn/1".parse().unwrap(),
-        checkpoints: "gs://models/churn/1-checkpoints".parse().unwrap(),
+        checkpoints: None,
     };
     let step = StepRef {
         run: "shop".parse().unwrap(),

@@ -30,9 +30,10 @@ impl fmt::Display for Advice {
 /// All of it, in the order of the pipelines and their trainings.
 #[must_use]
 pub fn advice(pipelines: &Pipelines) -> Vec<Advice> {
-    let trainings = pipelines.by_name.values().flat_map(|pipeline| {
-        pipeline.trainings.iter().map(move |training| (&pipeline.name, training))
-    });
+    let trainings = pipelines
+        .by_name
+        .values()
+        .flat_map(|pipeline| pipeline.trainings.iter().map(move |training| (&pipeline.name, training)));
     let told = trainings.flat_map(|(pipeline, training)| {
         of(training).map(|message| Advice {
             pipeline: pipeline.clone(),

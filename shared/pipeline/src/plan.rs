@@ -311,7 +311,7 @@ impl<'a> Planner<'a> {
                     compute: training.compute.clone(),
                     output: folder(step.job_id())?,
                     // An attempt goes on from where the one before it was.
-                    checkpoints: folder(format!("{}-checkpoints", step.fingerprint))?,
+                    checkpoints: Some(folder(format!("{}-checkpoints", step.fingerprint))?),
                 }))
             },
         );

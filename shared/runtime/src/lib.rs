@@ -18,8 +18,8 @@ pub mod settings;
 pub mod step_handler;
 pub mod telemetry;
 pub mod ticker;
-#[cfg(any(feature = "oidc", feature = "otel"))]
-mod tls;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod trace_context;
 
 pub use declaration::Declaration;

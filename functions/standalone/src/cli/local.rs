@@ -248,7 +248,8 @@ pub(crate) enum Models {
         /// The model
         model: String,
         /// The version
-        version: u64,
+        #[arg(value_name = "VERSION")]
+        number: u64,
     },
 }
 

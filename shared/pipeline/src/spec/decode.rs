@@ -279,9 +279,7 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
 }
 
 /// Fields that people know from elsewhere, or from a later build, and why they are not here.
-const NOT_HERE: &[(&str, &str)] = &[
-    ("extract", "this build reads uploads and messages; it extracts from no database"),
-];
+const NOT_HERE: &[(&str, &str)] = &[("extract", "this build reads uploads and messages; it extracts from no database")];
 
 /// The fields of a record, while they are being read.
 pub(crate) struct Fields<'n> {

@@ -12,12 +12,10 @@ use millstream_events::{
 };
 use schemars::{Schema, json_schema};
 
+pub(crate) use self::compute::{AccountName, Count, ImageRef, MachineType, MemorySize, ResourceName, Retries, Usd};
 use super::{
     decode::{Flaw, Scalar},
     nearest::nearest,
-};
-pub(crate) use self::compute::{
-    AccountName, Count, ImageRef, MachineType, MemorySize, ResourceName, Retries, Usd,
 };
 use crate::{gate::Gate, pattern::UploadPattern};
 

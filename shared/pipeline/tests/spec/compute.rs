@@ -142,7 +142,10 @@ fn a_program_that_the_back_end_cannot_run_is_told() {
             &["image: «p/gpt@DIGEST", "command: [python3]", "run_on: ray-cluster"],
             "a Ray cluster that is there already has its own image",
         ),
-        (&["image: «p/gpt@DIGEST", "run_on: kubeflow-pipeline"], "`run_on: kubeflow-pipeline` runs a compiled `pipeline`"),
+        (
+            &["image: «p/gpt@DIGEST", "run_on: kubeflow-pipeline"],
+            "`run_on: kubeflow-pipeline` runs a compiled `pipeline`",
+        ),
         (&["pipeline: «train.py", "run_on: vertex"], "`run_on: vertex` runs no Kubeflow pipeline"),
         (&["pipeline: «nowhere.yaml", "run_on: kubeflow-pipeline"], "there is no file nowhere.yaml in the project"),
     ] {
@@ -157,7 +160,11 @@ fn what_the_back_end_has_no_use_for_is_told() {
         ("spot: «true", "local", "leave it out, or run on `kubeflow`, `kubeflow-v1`, `ray`, `vertex`"),
         ("queue: «training", "vertex", "leave it out, or run on `kubeflow`, `kubeflow-v1`, `ray`"),
         ("retries: «2", "kubeflow", "leave it out, or run on `kubeflow-v1`, `ray`"),
-        ("machine: «e2-standard-4", "ray-cluster", "leave it out, or run on `kubeflow`, `kubeflow-v1`, `ray`, `vertex`"),
+        (
+            "machine: «e2-standard-4",
+            "ray-cluster",
+            "leave it out, or run on `kubeflow`, `kubeflow-v1`, `ray`, `vertex`",
+        ),
     ] {
         let field = line.split(':').next().unwrap();
         let told = refused(&["recipe: tabular", &format!("run_on: {run_on}"), line]);
@@ -216,7 +223,10 @@ fn machines_that_do_not_exist_so_are_told() {
 
 #[test]
 fn a_machine_type_that_is_not_in_the_catalogue_is_left_to_its_back_end() {
-    assert_eq!(training(&["recipe: tabular", "run_on: vertex", "machine: z9-giant-8"]).compute.machine.unwrap(), "z9-giant-8");
+    assert_eq!(
+        training(&["recipe: tabular", "run_on: vertex", "machine: z9-giant-8"]).compute.machine.unwrap(),
+        "z9-giant-8"
+    );
 }
 
 #[test]

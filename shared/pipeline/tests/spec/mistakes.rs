@@ -365,7 +365,9 @@ fn canary_steps_ascend_to_a_hundred() {
 
 #[test]
 fn a_canarys_limits_are_a_time_and_a_number_above_nothing() {
-    for (latency, problem) in [("200", "`200` is not a time"), ("fast", "`fast` is not a time"), ("0ms", "no answer takes `0ms`")] {
+    for (latency, problem) in
+        [("200", "`200` is not a time"), ("fast", "`fast` is not a time"), ("0ms", "no answer takes `0ms`")]
+    {
         told(
             "max_latency: 200ms",
             &format!("max_latency: «{latency}"),

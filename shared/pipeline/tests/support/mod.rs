@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use millstream_events::{
-    compute::Compute,
     Command, StepFact,
+    compute::Compute,
     contract::{Column, ColumnType, Contract},
     fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated},
     history::{Entry, Record},

@@ -78,8 +78,8 @@ pub(super) async fn run(desk: &Desk<'_>, command: Option<&Models>, as_json: bool
             }
         }
         Some(Models::Rollback { model }) => tell(model, &desk.roll_back(&named(model)?).await?, " again", as_json),
-        Some(Models::Promote { model, version }) => {
-            tell(model, &desk.promote(&named(model)?, *version).await?, "", as_json);
+        Some(Models::Promote { model, number }) => {
+            tell(model, &desk.promote(&named(model)?, *number).await?, "", as_json);
         }
     }
     Ok(Ended::Well)

@@ -94,9 +94,12 @@ fn capacity(spec: &TrainingSpec, to: &mut Decoder<'_>) -> Capacity {
     }
 }
 
+/// A field's name, its place where it is written, and the back-ends that take it.
+type Given<'a> = (&'a str, Option<Range<usize>>, &'a [RunOn]);
+
 /// A field that its back-end leaves unused is a misunderstanding.
 fn refuse_unused(run_on: RunOn, spec: &TrainingSpec, to: &mut Decoder<'_>) {
-    let given: [(&str, Option<Range<usize>>, &[RunOn]); 13] = [
+    let given: [Given<'_>; 13] = [
         ("nodes", span(&spec.nodes), WITH_MACHINES),
         ("processes_per_node", span(&spec.processes_per_node), &[RunOn::Kubeflow, RunOn::KubeflowV1]),
         ("machine", span(&spec.machine), WITH_MACHINES),

@@ -1,11 +1,11 @@
 //! From a file's records to the model: what each record means on its own, before the pieces are wired together.
 
+mod compute;
+mod kubeflow_pipeline;
 mod sources;
 mod sql;
 mod tables;
 mod training;
-mod compute;
-mod kubeflow_pipeline;
 
 use std::ops::Range;
 

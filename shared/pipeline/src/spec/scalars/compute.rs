@@ -142,9 +142,9 @@ impl Scalar for MachineType {
     const EXPECTED: &'static str = "a machine type, such as g2-standard-4";
 
     fn read(text: &str) -> Result<Self, Flaw> {
-        named(text, 63, b"-").map(Self).ok_or_else(|| {
-            Flaw::invalid(format!("`{text}` is not the name of a machine type"), Self::EXPECTED)
-        })
+        named(text, 63, b"-")
+            .map(Self)
+            .ok_or_else(|| Flaw::invalid(format!("`{text}` is not the name of a machine type"), Self::EXPECTED))
     }
 
     fn schema() -> Schema {
