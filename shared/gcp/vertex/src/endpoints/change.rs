@@ -150,8 +150,9 @@ impl Change<'_> {
         self.begin(undeploy_key(id), &doing, Call::post(path, json!({"deployedModelId": id}))).await
     }
 
-    /// Starts an operation and keeps its name before it is waited for.
+    /// Starts an operation and keeps its name before it is waited for. A change that was overtaken starts nothing more.
     async fn begin(&mut self, key: String, doing: &str, call: Call<'_>) -> PortResult<()> {
+        self.check_ours().await?;
         match self.endpoints.api.call::<Operation>(doing, call).await {
             Ok(operation) => {
                 self.record.operations.insert(key, operation.name);
@@ -162,6 +163,13 @@ impl Change<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound && key.starts_with(UNDEPLOY) => self.look_again(error),
             Err(error) => Err(self.failed(&key, error).await),
         }
+    }
+
+    /// Whether no other writer has come since this change was written down.
+    async fn check_ours(&self) -> PortResult<()> {
+        let name = &self.state.endpoint;
+        let (_, generation) = self.endpoints.record(name).await?;
+        if generation == Some(self.generation) { Ok(()) } else { Err(changed_meanwhile(name)) }
     }
 
     fn look_again(&mut self, error: PortError) -> PortResult<()> {
@@ -215,10 +223,7 @@ impl Change<'_> {
         let name = &self.state.endpoint;
         // After the look and before the move: another writer's move comes either before this, and is seen here, or after the
         // look, and changes the etag.
-        let (_, generation) = self.endpoints.record(name).await?;
-        if generation != Some(self.generation) {
-            return Err(changed_meanwhile(name));
-        }
+        self.check_ours().await?;
         let doing = format!("move the traffic of the endpoint {name}");
         let mut body = json!({"trafficSplit": split});
         if let Some(etag) = etag.filter(|etag| !etag.is_empty()) {

@@ -292,29 +292,29 @@ async fn of_two_processes_that_move_the_traffic_at_once_one_wins_and_its_traffic
     assert_eq!(deployments(&models), [(winner.deployed[0].version, 100)]);
 }
 
-/// Another process, that read the endpoint while the first was deploying, makes its whole change just before the first moves the
-/// traffic: before it looks whether the change is still its own, or after that look.
+/// Another process makes its whole change in the middle of the first one's: before that one looks at the traffic, between its
+/// look and the question whether the change is still its own, or after that and before it moves the traffic.
 #[tokio::test]
 async fn a_change_that_was_overtaken_does_not_move_the_traffic_back() {
     let mut models = Models::start();
-    for when in [When::Before, When::After] {
+    for when in [When::Written, When::Looking, When::Read] {
         models.begin();
-        register(&models, 3).await;
-        let first = move_to(&models, &state(&[(1, 100)])).await.unwrap();
+        register(&models, 2).await;
+        let first = move_to(&models, &state(&[(1, 90), (2, 10)])).await.unwrap();
         let other = models.endpoints();
         let meanwhile = async move {
             let current = other.endpoint(&name("churn")).await.unwrap();
-            other.set(&state(&[(3, 100)]), Some(current.revision)).await.unwrap();
+            other.set(&state(&[(1, 20), (2, 80)]), Some(current.revision)).await.unwrap();
         };
-        // The first read is that of the state it was decided on, the second the look before the move.
         let whole = models.store.clone();
-        models.store = MeanwhileStore::new(whole.clone(), 2, when, meanwhile);
-        let overtaken = models.endpoints().set(&state(&[(2, 100)]), Some(first.revision)).await.unwrap_err();
+        models.store = MeanwhileStore::new(whole.clone(), when, meanwhile);
+        let wanted = state(&[(1, 50), (2, 50)]);
+        let overtaken = models.endpoints().set(&wanted, Some(first.revision)).await.unwrap_err();
         assert_eq!(overtaken.kind(), ErrorKind::Conflict, "{when:?}: {overtaken}");
         models.store = whole;
         let now = models.endpoints().endpoint(&name("churn")).await.unwrap();
-        assert_eq!(now, EndpointState { revision: now.revision, ..state(&[(3, 100)]) }, "{when:?}");
-        assert_eq!(deployments(&models), [(3, 100)], "{when:?}");
+        assert_eq!(now, EndpointState { revision: now.revision, ..state(&[(1, 20), (2, 80)]) }, "{when:?}");
+        assert_eq!(deployments(&models), [(1, 20), (2, 80)], "{when:?}");
     }
 }
 

@@ -11,35 +11,36 @@ use millstream_events::names::ObjectPath;
 use millstream_ports::{ByteStream, ObjectMeta, ObjectRead, ObjectStore, PortResult, Precondition};
 use tokio::sync::Mutex;
 
-/// When something happens: before the n-th look at an object, or after that object was read.
+/// In the middle of which use something else happens: after the first write, before the second look at an object, or after
+/// the second read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    Before,
-    After,
+    Written,
+    Looking,
+    Read,
 }
 
-/// A store in the middle of whose n-th read, from 1, something else happens.
+/// A store in the middle of one of whose uses something else happens.
 pub(crate) struct MeanwhileStore {
     store: Arc<dyn ObjectStore>,
-    looks: AtomicUsize,
-    reads: AtomicUsize,
     when: When,
+    /// Uses of that kind until then.
+    left: AtomicUsize,
     what: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 impl MeanwhileStore {
     pub(crate) fn new(
         store: Arc<dyn ObjectStore>,
-        n: usize,
         when: When,
         what: impl Future<Output = ()> + Send + 'static,
     ) -> Arc<Self> {
-        let (looks, reads) = (AtomicUsize::new(n), AtomicUsize::new(n));
-        Arc::new(Self { store, looks, reads, when, what: Mutex::new(Some(what.boxed())) })
+        let left = AtomicUsize::new(if when == When::Written { 1 } else { 2 });
+        Arc::new(Self { store, when, left, what: Mutex::new(Some(what.boxed())) })
     }
 
-    async fn at(&self, counter: &AtomicUsize, when: When) {
-        if self.when == when && counter.fetch_sub(1, Ordering::SeqCst) == 1 {
+    async fn at(&self, when: When) {
+        if self.when == when && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let what = self.what.lock().await.take();
             what.unwrap().await;
         }
@@ -56,16 +57,18 @@ impl std::fmt::Debug for MeanwhileStore {
 impl ObjectStore for MeanwhileStore {
     async fn get(&self, path: &ObjectPath, generation: Option<u64>) -> PortResult<ObjectRead> {
         let read = self.store.get(path, generation).await;
-        self.at(&self.reads, When::After).await;
+        self.at(When::Read).await;
         read
     }
 
     async fn put_stream(&self, path: &ObjectPath, body: ByteStream, when: Precondition) -> PortResult<ObjectMeta> {
-        self.store.put_stream(path, body, when).await
+        let written = self.store.put_stream(path, body, when).await;
+        self.at(When::Written).await;
+        written
     }
 
     async fn stat(&self, path: &ObjectPath) -> PortResult<ObjectMeta> {
-        self.at(&self.looks, When::Before).await;
+        self.at(When::Looking).await;
         self.store.stat(path).await
     }
 
