@@ -81,19 +81,15 @@ impl ApiServer {
         self.store().set_log(namespace, pod, container, text);
     }
 
-    /// Forgets old versions, as a real server does after some minutes: lists that are under way cannot be gone on with.
-    pub fn compact(&self) {
-        self.store().compact();
-    }
-
     /// Puts its clock forward.
     pub fn pass(&self, time: Duration) {
         self.store().pass(time);
     }
 
-    /// Answers the next list that goes on from an earlier page as if the server had been compacted in between.
-    pub fn compact_before_next_page(&self) {
-        self.store().compact_before_next_page();
+    /// Answers the next list that goes on from an earlier page as a real server does after some minutes, when it has forgotten
+    /// the version that the list began with.
+    pub fn expire_next_page(&self) {
+        self.store().expire_next_page();
     }
 
     /// Refuses whoever does not bring this bearer token, from now on.

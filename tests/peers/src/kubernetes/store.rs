@@ -81,7 +81,6 @@ impl Target<'_> {
 pub(super) struct Store {
     objects: BTreeMap<Key, Stored>,
     version: u64,
-    oldest: u64,
     expire_next: bool,
     ahead: TimeDelta,
     logs: BTreeMap<(String, String, String), String>,
@@ -97,7 +96,6 @@ impl Store {
         let mut store = Self {
             objects: BTreeMap::new(),
             version: 0,
-            oldest: 0,
             expire_next: false,
             ahead: TimeDelta::zero(),
             logs: BTreeMap::new(),
@@ -126,12 +124,7 @@ impl Store {
         self.logs.insert((namespace.to_owned(), pod.to_owned(), container.to_owned()), text.to_owned());
     }
 
-    pub(super) fn compact(&mut self) {
-        self.version += 1;
-        self.oldest = self.version;
-    }
-
-    pub(super) fn compact_before_next_page(&mut self) {
+    pub(super) fn expire_next_page(&mut self) {
         self.expire_next = true;
     }
 
@@ -335,12 +328,10 @@ impl Store {
         let after = match token {
             None => None,
             Some(token) => {
-                let (begun, after) =
-                    decode_token(token).ok_or_else(|| Refusal::bad_request("continue key is not valid"))?;
-                if std::mem::take(&mut self.expire_next) || begun < self.oldest {
+                if std::mem::take(&mut self.expire_next) {
                     return Err(Refusal::expired());
                 }
-                Some(after)
+                Some(decode_token(token).ok_or_else(|| Refusal::bad_request("continue key is not valid"))?)
             }
         };
         let mut items = Vec::new();
@@ -360,7 +351,7 @@ impl Store {
                     text(last, "/metadata/namespace").unwrap_or_default(),
                     text(last, "/metadata/name").unwrap_or_default()
                 );
-                next = Some(encode_token(self.version, &last));
+                next = Some(URL_SAFE_NO_PAD.encode(last));
                 break;
             }
             items.push(served(resource, version, &stored.object));
@@ -449,12 +440,7 @@ fn uid(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012x}")
 }
 
-fn encode_token(version: u64, after: &str) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{version}|{after}"))
-}
-
-fn decode_token(token: &str) -> Option<(u64, String)> {
-    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-    let (version, after) = text.split_once('|')?;
-    Some((version.parse().ok()?, after.to_owned()))
+/// The place after which a page begins.
+fn decode_token(token: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()
 }

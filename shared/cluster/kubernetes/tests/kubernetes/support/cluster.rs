@@ -183,7 +183,7 @@ impl Cluster {
     /// The page of a list that is asked for next has expired by then.
     pub(crate) fn expire_next_page(&self) {
         self.expire.store(true, Ordering::SeqCst);
-        self.small.compact_before_next_page();
+        self.small.expire_next_page();
     }
 }
 
