@@ -92,6 +92,7 @@ pub(crate) struct Deployment {
 pub(crate) struct Said {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
+    #[expect(dead_code, reason = "it is shown where a test fails")]
     pub(crate) stderr: String,
 }
 

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 const MODEL: &str = "/models/iris-classifier";
 
-/// The demo's project with its model learned on this cluster.
-fn project_on(ray: &RayCluster) -> Project {
+/// The demo's project with its model learned on this cluster. Tests that share it have trainings of their own: one of the same
+/// content is the same job.
+fn project_on(ray: &RayCluster, of: u32) -> Project {
     let settings = format!(
         "sweep_seconds = 1\n[warehouse]\nthreads = 1\n[ray]\naddress = \"{}\"\ntoken = \"secret:ray\"\n",
         ray.address()
@@ -18,7 +19,8 @@ fn project_on(ray: &RayCluster) -> Project {
     let project = Project::new(&settings, &[]);
     let pipeline = project.path().join("pipelines/iris/iris.yaml");
     let text = fs::read_to_string(&pipeline).unwrap();
-    let elsewhere = text.replace("    recipe: tabular ", "    run_on: ray-cluster\n    recipe: tabular ");
+    let program = format!("    run_on: ray-cluster\n    env: {{OF: test-{of}}}\n    recipe: tabular ");
+    let elsewhere = text.replace("    recipe: tabular ", &program);
     assert_ne!(elsewhere, text, "the demo's pipeline is written otherwise now");
     fs::write(pipeline, elsewhere).unwrap();
     let secrets = project.path().join("data/secrets");
@@ -44,7 +46,8 @@ fn settle(up: &mut Up<'_>, uploads: &[String]) {
 fn jobs_of(ray: &RayCluster, project: &Project) -> Vec<Value> {
     let authorization = format!("Bearer {}", ray.token());
     let url = format!("{}/api/jobs/", ray.address());
-    let answer = http::send("GET", &url, &[("authorization", &authorization)], Vec::new()).success("listing Ray's jobs");
+    let answer =
+        http::send("GET", &url, &[("authorization", &authorization)], Vec::new()).success("listing Ray's jobs");
     let folder = project.path().canonicalize().unwrap();
     let is_ours = |job: &Value| {
         let output = job.pointer("/runtime_env/env_vars/AIP_MODEL_DIR").and_then(Value::as_str);
@@ -56,9 +59,12 @@ fn jobs_of(ray: &RayCluster, project: &Project) -> Vec<Value> {
 /// What the model that serves is, and that it answers.
 fn served(up: &mut Up<'_>) -> Value {
     let model = up.get(MODEL);
+    assert!(!model["endpoints"].as_array().unwrap().is_empty(), "it serves nowhere: {model:#}");
     let sql = "SELECT * FROM production.iris_features LIMIT 1";
-    let mut flower = up.ask("POST", "/query", &json!({"sql": sql, "limit": 1}))["rows"][0].take();
-    assert!(flower.as_object_mut().unwrap().remove("species").is_some());
+    let rows = up.ask("POST", "/query", &json!({"sql": sql, "limit": 1}));
+    let (columns, row) = (rows["columns"].as_array().unwrap(), rows["rows"][0].as_array().unwrap());
+    let named = columns.iter().map(|column| column["name"].as_str().unwrap().to_owned()).zip(row.iter().cloned());
+    let flower: serde_json::Map<String, Value> = named.filter(|(name, _)| name != "species").collect();
     let answer = up.ask("POST", "/predict/iris", &json!({"instances": [flower]}));
     assert!(answer["predictions"][0]["label"].is_string(), "{answer}");
     model
@@ -67,7 +73,7 @@ fn served(up: &mut Up<'_>) -> Value {
 #[test]
 fn a_file_becomes_a_model_that_was_learned_on_ray() {
     let ray: Arc<RayCluster> = RayCluster::shared();
-    let project = project_on(&ray);
+    let project = project_on(&ray, 1);
     let uploads = upload_everything(&project);
     let mut up = Up::start(&project);
     settle(&mut up, &uploads);
@@ -92,15 +98,34 @@ fn a_file_becomes_a_model_that_was_learned_on_ray() {
 #[test]
 fn a_platform_that_is_killed_finds_its_job_again() {
     let ray = RayCluster::shared();
-    let project = project_on(&ray);
+    let project = project_on(&ray, 2);
     let uploads = upload_everything(&project);
     let mut up = Up::start(&project);
     up.wait_until_ready();
-    wait_for(|| "a job on Ray".to_owned(), || (!jobs_of(&ray, &project).is_empty()).then_some(()));
+    wait_for(
+        || format!("a job on Ray. The platform said:\n{}", project.log()),
+        || (!jobs_of(&ray, &project).is_empty()).then_some(()),
+    );
     up.kill();
     let mut up = Up::start(&project);
     settle(&mut up, &uploads);
     let model = served(&mut up);
     assert_eq!(model["versions"].as_array().unwrap().len(), 1, "{model}");
     assert_eq!(jobs_of(&ray, &project).len(), 1, "it was not started twice");
+}
+
+#[test]
+fn another_deployments_job_of_the_same_content_is_not_taken_for_ones_own() {
+    let ray = RayCluster::shared();
+    let (first, second) = (project_on(&ray, 3), project_on(&ray, 3));
+    let uploads = upload_everything(&first);
+    settle(&mut Up::start(&first), &uploads);
+    upload_everything(&second);
+    let mut up = Up::start(&second);
+    up.wait_until_ready();
+    wait_for(
+        || format!("the training to be put off. The platform said:\n{}", second.log()),
+        || second.log().contains("of another deployment").then_some(()),
+    );
+    assert_eq!(jobs_of(&ray, &second), [] as [Value; 0]);
 }

@@ -17,7 +17,7 @@ use crate::{
     errors::{self, port_error},
     kind::Kind,
     manifest::Manifest,
-    names::{FIELD_MANAGER, MANAGED_BY, MANIFEST_HASH},
+    names::{FIELD_MANAGER, MANAGED_BY, MANIFEST_HASH, OUTPUT},
 };
 
 /// The most objects of one page of a list.
@@ -223,8 +223,14 @@ pub(crate) fn is_own(object: &Value) -> bool {
 
 /// The hash of the manifest it was made from.
 pub(crate) fn manifest_hash(object: &Value) -> Option<&str> {
-    object
-        .pointer("/metadata/annotations")
-        .and_then(|annotations| annotations.get(MANIFEST_HASH))
-        .and_then(Value::as_str)
+    annotation(object, MANIFEST_HASH)
+}
+
+/// The folder it writes to.
+pub(crate) fn output(object: &Value) -> Option<&str> {
+    annotation(object, OUTPUT)
+}
+
+fn annotation<'o>(object: &'o Value, name: &str) -> Option<&'o str> {
+    object.pointer("/metadata/annotations")?.get(name)?.as_str()
 }

@@ -13,6 +13,9 @@ pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "mi
 /// The annotation with the manifest's hash.
 pub(crate) const MANIFEST_HASH: &str = "millstream.dev/manifest-hash";
 
+/// The annotation that says whose a job is: the folder it writes to is one deployment's.
+pub(crate) const OUTPUT: &str = "millstream.dev/output";
+
 /// Whose fields an object's are.
 pub(crate) const FIELD_MANAGER: &str = "millstream";
 

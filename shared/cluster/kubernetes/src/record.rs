@@ -30,6 +30,7 @@ const TRIES: usize = 5;
 
 const KIND: &str = "kind";
 const HASH: &str = "manifest-hash";
+const OUTPUT: &str = "output";
 const SINCE: &str = "since";
 const END: &str = "end";
 const ENDED: &str = "ended";
@@ -82,6 +83,8 @@ pub(crate) struct Record {
     metadata: ObjectMeta,
     /// Which kind of object it is about.
     pub(crate) kind: Option<Kind>,
+    /// The folder it writes to, which is one deployment's.
+    pub(crate) output: Option<String>,
     /// When the job's first program began to run.
     pub(crate) since: Option<DateTime<Utc>>,
     /// How it ended; the first that is written stays.
@@ -129,6 +132,7 @@ impl Record {
             },
             kind: Some(kind),
             hash: jobs::manifest_hash(object).unwrap_or_default().to_owned(),
+            output: jobs::output(object).map(str::to_owned),
             since: None,
             end: None,
             ended: None,
@@ -166,6 +170,7 @@ impl Record {
             metadata: map.metadata,
             kind: data.remove(KIND).as_deref().and_then(Kind::named),
             hash: data.remove(HASH).unwrap_or_default(),
+            output: data.remove(OUTPUT),
             since: data.remove(SINCE).and_then(time),
             end,
             ended: data.remove(ENDED).and_then(time),
@@ -181,6 +186,7 @@ impl Record {
         let data = [
             (KIND, self.kind.map(|kind| kind.as_str().to_owned())),
             (HASH, Some(self.hash.clone())),
+            (OUTPUT, self.output.clone()),
             (SINCE, self.since.map(time)),
             (END, end),
             (ENDED, self.ended.map(time)),

@@ -94,6 +94,7 @@ impl KubernetesTrainer {
                 kind.as_str()
             )));
         }
+        check_deployment(manifest, training, jobs::output(object))?;
         if let Some(hash) = jobs::manifest_hash(object).filter(|hash| *hash != manifest.hash) {
             // The step's content is the same, or the name would not be: the platform's settings or version changed.
             warn!(job = name, kind = kind.as_str(), hash, now = manifest.hash, "a job runs that was made differently");
@@ -192,6 +193,18 @@ impl KubernetesTrainer {
     }
 }
 
+/// The same content is the same job's name in every deployment: `output` says whose the one is that was found.
+fn check_deployment(manifest: &Manifest, training: &TrainingJob, output: Option<&str>) -> PortResult<()> {
+    match output.filter(|output| *output != training.output.to_string()) {
+        None => Ok(()),
+        Some(output) => Err(PortError::conflict(format!(
+            "{} {}: it is another deployment's, which writes to {output}; give each deployment a namespace of its own, or delete it",
+            manifest.kind.as_str(),
+            manifest.name
+        ))),
+    }
+}
+
 #[async_trait]
 impl Trainer for KubernetesTrainer {
     async fn ensure(&self, job: &str, training: &TrainingJob) -> PortResult<TrainingState> {
@@ -199,6 +212,7 @@ impl Trainer for KubernetesTrainer {
         let manifest = manifest::build(&self.settings, &name, training)?;
         // The record is looked at first: where there is one, the object was there before.
         let record = self.records.get(&name).await?;
+        check_deployment(&manifest, training, record.as_ref().and_then(|record| record.output.as_deref()))?;
         if let Some(end) = record.as_ref().and_then(|record| record.end.clone()) {
             if matches!(end, End::Cancelled { .. }) {
                 // Whoever cancelled it may have stopped between the record and the object.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::submission::MANIFEST;
+use crate::submission::{MANIFEST, OUTPUT};
 
 /// How much of Ray's own words about a failure is repeated, in characters.
 const MESSAGE: usize = 1_000;
@@ -71,6 +71,11 @@ impl JobInfo {
     /// The hash of what was submitted, if it was submitted here.
     pub(crate) fn manifest(&self) -> Option<&str> {
         self.metadata.as_ref()?.get(MANIFEST)?.as_str()
+    }
+
+    /// The folder it writes to, if it was submitted here.
+    pub(crate) fn output(&self) -> Option<&str> {
+        self.metadata.as_ref()?.get(OUTPUT)?.as_str()
     }
 
     pub(crate) fn submitted(&self) -> Option<DateTime<Utc>> {

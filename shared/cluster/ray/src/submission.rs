@@ -13,6 +13,9 @@ use serde::Serialize;
 
 use crate::{log::START_MARK, settings::RaySettings};
 
+/// The metadata that says whose a job is: the folder it writes to is one deployment's.
+pub(crate) const OUTPUT: &str = "millstream.dev/output";
+
 /// The metadata that says that a job is ours, and which: the hash of what was submitted.
 pub(crate) const MANIFEST: &str = "millstream.dev/manifest";
 
@@ -68,6 +71,7 @@ impl Submission {
         let step = &training.step;
         submission.metadata = BTreeMap::from([
             (MANIFEST.to_owned(), manifest),
+            (OUTPUT.to_owned(), settings.paths.name_of(&training.output)?),
             ("millstream.dev/run".to_owned(), step.run.to_string()),
             ("millstream.dev/step".to_owned(), step.step.to_string()),
             ("millstream.dev/model".to_owned(), training.model.to_string()),
@@ -81,6 +85,11 @@ impl Submission {
         let json = serde_json::to_vec(self)
             .map_err(|error| PortError::internal("a Ray job cannot be written as JSON").caused_by(error))?;
         Ok(Fingerprint::of("ray-job", [json.as_slice()]).to_string())
+    }
+
+    /// The folder that its job writes to, as the job names it.
+    pub(crate) fn output(&self) -> &str {
+        self.metadata.get(OUTPUT).map_or("", String::as_str)
     }
 
     /// The hash that its job carries.

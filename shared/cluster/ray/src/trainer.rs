@@ -91,8 +91,15 @@ impl RayTrainer {
         }
     }
 
-    /// Adopts a job that was submitted here, and no other.
+    /// Adopts a job that was submitted for this deployment, and no other: the same content is the same job's name everywhere.
     fn adopt(&self, job: &str, info: &JobInfo, submission: &Submission) -> PortResult<()> {
+        if let Some(output) = info.output().filter(|output| *output != submission.output()) {
+            return Err(PortError::conflict(format!(
+                "the Ray cluster {} has this job {job} of another deployment, which writes to {output}; give each deployment a \
+                 cluster of its own, or delete that job with `ray job delete {job}`",
+                self.api.address()
+            )));
+        }
         match info.manifest() {
             Some(manifest) if manifest == submission.manifest() => Ok(()),
             Some(_) => {

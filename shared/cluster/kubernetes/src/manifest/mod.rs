@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     KubernetesSettings,
     kind::Kind,
-    names::{self, MANIFEST_HASH},
+    names::{self, MANIFEST_HASH, OUTPUT},
 };
 
 /// The longest that flex-start machines are kept, in seconds.
@@ -98,6 +98,7 @@ pub(crate) fn build(settings: &KubernetesSettings, name: &str, training: &Traini
     });
     let hash = blake3::hash(canonical(&object).to_string().as_bytes()).to_hex().to_string();
     object["metadata"]["annotations"][MANIFEST_HASH] = json!(hash);
+    object["metadata"]["annotations"][OUTPUT] = json!(training.output.to_string());
     Ok(Manifest { kind, name: name.to_owned(), queue, hash, object })
 }
 

@@ -11,7 +11,7 @@ use millstream_ports::{PortError, PortResult, TrainingJob};
 use millstream_prices::machine_for;
 use serde_json::{Value, json};
 
-use super::JOB_LABEL;
+use super::{DEPLOYMENT_LABEL, JOB_LABEL};
 use crate::{
     names::{MANAGED_BY, label},
     settings::VertexSettings,
@@ -28,6 +28,11 @@ const FLEX_START_LIMIT: u64 = 7 * 24 * 3_600;
 
 /// The command of the recipe `tabular` in its image.
 const TABULAR: [&str; 3] = ["millstream", "recipe", "tabular"];
+
+/// Which deployment's jobs are meant: the same content is the same job's id in all that share a project.
+pub(super) fn deployment(settings: &VertexSettings) -> String {
+    label(&settings.bucket)
+}
 
 /// A job's id must be fit for a label.
 pub(super) fn check_id(job: &str) -> PortResult<()> {
@@ -61,7 +66,7 @@ pub(super) fn custom_job(job: &str, training: &TrainingJob, settings: &VertexSet
     if let Some(network) = &settings.network {
         spec["network"] = json!(network);
     }
-    Ok(json!({"displayName": job, "labels": labels(job, training), "jobSpec": spec}))
+    Ok(json!({"displayName": job, "labels": labels(job, training, settings), "jobSpec": spec}))
 }
 
 /// What another back-end takes and this one does not.
@@ -149,11 +154,12 @@ fn scheduling(training: &TrainingJob) -> Value {
     scheduling
 }
 
-fn labels(job: &str, training: &TrainingJob) -> BTreeMap<&'static str, String> {
+fn labels(job: &str, training: &TrainingJob, settings: &VertexSettings) -> BTreeMap<&'static str, String> {
     let step = &training.step;
     BTreeMap::from([
         (MANAGED_BY.0, MANAGED_BY.1.to_owned()),
         (JOB_LABEL, job.to_owned()),
+        (DEPLOYMENT_LABEL, deployment(settings)),
         ("millstream_model", label(training.model.as_str())),
         ("millstream_pipeline", label(step.run.pipeline.as_str())),
         ("millstream_run", label(step.run.key.as_str())),

@@ -25,6 +25,9 @@ use crate::{
     turns::Turns,
 };
 
+/// The label that says whose a job is: the models bucket is one deployment's.
+const DEPLOYMENT_LABEL: &str = "millstream_deployment";
+
 /// The label that finds a job.
 const JOB_LABEL: &str = "millstream_job";
 
@@ -67,6 +70,8 @@ impl VertexTrainer {
         let doing = format!("look up the custom job {job}");
         let filter = with_label(JOB_LABEL, job);
         let mut found: Vec<CustomJob> = self.api.list(&doing, "customJobs", &self.jobs(), &filter).await?;
+        let deployment = job::deployment(&self.settings);
+        found.retain(|job| job.labels.get(DEPLOYMENT_LABEL) == Some(&deployment));
         found.sort_by_key(CustomJob::age);
         let mut found = found.into_iter();
         let ours = match found.next() {

@@ -1,5 +1,7 @@
 //! A custom job's state as a training's.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use millstream_ports::TrainingState;
 use serde::Deserialize;
@@ -12,6 +14,7 @@ use crate::{errors::RpcStatus, names::last};
 pub(super) struct CustomJob {
     pub(super) name: String,
     pub(super) create_time: Option<DateTime<Utc>>,
+    pub(super) labels: HashMap<String, String>,
     state: String,
     start_time: Option<DateTime<Utc>>,
     end_time: Option<DateTime<Utc>>,
