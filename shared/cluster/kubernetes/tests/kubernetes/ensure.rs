@@ -7,7 +7,7 @@ use millstream_events::work::Program;
 use millstream_peers::kubernetes::ApiServer;
 use millstream_ports::{
     ErrorKind,
-    trainer::{Trainer, TrainingState},
+    trainer::{Trainer, TrainingJob, TrainingState},
 };
 use serde_json::json;
 
@@ -88,6 +88,24 @@ async fn an_object_that_somebody_else_made_is_a_conflict() {
         cluster.trainer().cancel(&job).await.unwrap();
         assert!(cluster.object(kind, &name).await.is_some());
         assert_eq!(cluster.trainer().log(&job, 100).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn another_deployments_job_of_the_same_content_is_a_conflict_while_it_runs_and_after() {
+    let cluster = Cluster::start().await;
+    for kind in KINDS {
+        let theirs = training(kind, &format!("theirs-{kind:?}"));
+        let ours = TrainingJob { output: "gs://our-models/churn/1".parse().unwrap(), ..theirs.clone() };
+        let (job, name) = (job_id(&theirs), name_of(&theirs));
+        cluster.trainer().ensure(&job, &theirs).await.unwrap();
+        for _ in 0..2 {
+            let error = cluster.trainer().ensure(&job, &ours).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+            assert!(error.to_string().contains(&theirs.output.to_string()), "{error}");
+            // The second time there is its record alone.
+            cluster.delete(kind, &name).await;
+        }
     }
 }
 

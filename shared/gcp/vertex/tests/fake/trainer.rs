@@ -10,7 +10,7 @@ use millstream_events::{
 };
 use millstream_gcp_client::{Connection, Emulators, Service};
 use millstream_gcp_storage::GcsObjectStore;
-use millstream_gcp_vertex::VertexTrainer;
+use millstream_gcp_vertex::{VertexSettings, VertexTrainer};
 use millstream_peers::{fake_gcs::FakeGcs, vertex::FakeVertex};
 use millstream_ports::{
     ErrorKind, ObjectStore, SystemClock, Trainer, TrainingJob, TrainingState,
@@ -64,6 +64,21 @@ async fn end(trainer: &VertexTrainer, job: &str, training: &TrainingJob) -> Trai
 
 fn jobs(fake: &FakeVertex) -> Vec<Value> {
     fake.seen()["jobs"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn deployments_that_share_a_project_have_jobs_of_their_own() {
+    let fake = FakeVertex::start(None);
+    let ours = trainer(&fake);
+    let theirs_settings = VertexSettings { bucket: "their-models".to_owned(), ..settings() };
+    let theirs = VertexTrainer::new(connection(&fake), theirs_settings, Arc::new(SystemClock)).unwrap();
+    ours.ensure("same-content", &training("hangs")).await.unwrap();
+    theirs.ensure("same-content", &training("hangs")).await.unwrap();
+    assert_eq!(jobs(&fake).len(), 2);
+    theirs.cancel("same-content").await.unwrap();
+    end(&theirs, "same-content", &training("hangs")).await;
+    assert!(ours.ensure("same-content", &training("hangs")).await.unwrap().is_running());
+    assert_eq!(jobs(&fake).len(), 2);
 }
 
 struct Peer {
