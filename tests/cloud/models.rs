@@ -108,12 +108,16 @@ impl Stand {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// What was told of moves of traffic since the last look, as `(kind, version)`.
-    fn next_move(&self) -> (Value, Value) {
-        let pulled =
-            wait_for(|| "a move of traffic to be told".to_owned(), || self.pubsub.pull("moves").into_iter().next());
-        let event: Value = serde_json::from_slice(&pulled.data).unwrap();
-        (event["kind"].clone(), event["version"].clone())
+    /// Waits until a move of traffic is told; earlier ones may be told again.
+    fn wait_for_move(&self, kind: &str, version: u64) {
+        wait_for(
+            || format!("the move {kind} of version {version}"),
+            || {
+                let events = self.pubsub.pull("moves").into_iter();
+                let mut moves = events.map(|pulled| serde_json::from_slice::<Value>(&pulled.data).unwrap());
+                moves.any(|told| told["kind"] == kind && told["version"] == version).then_some(())
+            },
+        );
     }
 }
 
@@ -130,12 +134,12 @@ async fn models_on_vertex_ai_are_shown_rolled_back_and_promoted_by_hand() {
 
     let back = deployed.models(&["rollback", "churn"]);
     assert_eq!((&back[0]["endpoint"], &back[0]["to"]), (&json!("churn"), &json!(1)));
-    assert_eq!(deployed.next_move(), (json!("rolled_back_by_hand"), json!(2)));
+    deployed.wait_for_move("rolled_back_by_hand", 2);
     assert_eq!(deployed.models(&["list"])[0]["production"], 1);
 
     let forth = deployed.models(&["promote", "churn", "2"]);
     assert_eq!(forth[0]["to"], 2);
-    assert_eq!(deployed.next_move(), (json!("promoted_by_hand"), json!(2)));
+    deployed.wait_for_move("promoted_by_hand", 2);
     let shown = deployed.models(&["show", "churn"]);
     let shares: Vec<_> = shown["endpoints"][0]["deployed"].as_array().unwrap().iter().collect();
     assert!(shares.len() == 1 && shares[0]["version"] == 2 && shares[0]["traffic"] == 100, "{shown}");

@@ -88,13 +88,13 @@ pub(super) fn program(
 ) -> PortResult<ProgramFile> {
     let mut argv = match &training.program {
         Program::Tabular => settings.tabular.iter().map(|part| text(part)).collect::<PortResult<Vec<_>>>()?,
-        Program::Command(command) | Program::Image { command, .. } if !command.is_empty() => command.clone(),
-        Program::Command(_) => return Err(PortError::invalid("command: it is empty")),
-        Program::Image { .. } => {
+        Program::Command(command) => command.clone(),
+        Program::Image { command, .. } if command.is_empty() => {
             return Err(PortError::invalid(
                 "image: this machine runs programs, not containers; name its `command` too, or another `run_on`",
             ));
         }
+        Program::Image { command, .. } => command.clone(),
         Program::KubeflowPipeline { .. } => {
             return Err(PortError::invalid("pipeline: it runs on Kubeflow alone, `run_on: kubeflow-pipeline`"));
         }
