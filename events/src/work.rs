@@ -205,6 +205,18 @@ pub enum DataFormat {
     Parquet,
 }
 
+impl DataFormat {
+    /// As `AIP_DATA_FORMAT` says it; the ending of such files too.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
 /// For `train-model`: make sure a training job has finished and its model is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrainModel {

@@ -3,7 +3,7 @@
 use millstream_events::{
     Command, StepRef,
     names::ObjectPath,
-    work::{DataFormat, Program, TrainModel},
+    work::{Program, TrainModel},
 };
 use millstream_ports::{ExportJob, TrainingJob};
 use millstream_runtime::Failure;
@@ -13,12 +13,7 @@ use millstream_runtime::Failure;
 /// They go beside the output folder, not into it: what serves the model copies that folder, and must not copy the data.
 pub(crate) fn data_export(command: &Command<TrainModel>) -> Result<(String, ExportJob), Failure> {
     let TrainModel { data, data_format, output, .. } = &command.work;
-    let extension = match data_format {
-        DataFormat::Csv => "csv",
-        DataFormat::Jsonl => "jsonl",
-        DataFormat::Parquet => "parquet",
-    };
-    let to = beside(output, &format!("data/train.{extension}"))?;
+    let to = beside(output, &format!("data/train.{}", data_format.as_str()))?;
     Ok((format!("{}-data", command.step.job_id()), ExportJob { table: data.clone(), to, format: *data_format }))
 }
 
@@ -66,7 +61,7 @@ fn arguments(training: &TrainModel) -> Vec<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use millstream_events::{Fingerprint, compute::Compute};
+    use millstream_events::{Fingerprint, compute::Compute, work::DataFormat};
 
     use super::*;
 

@@ -11,7 +11,7 @@ use millstream_events::{
     work::{DataFormat, Program},
 };
 
-use crate::error::PortResult;
+use crate::error::{PortError, PortResult};
 
 /// A training program to run under Vertex AI's contract (the `AIP_*` environment variables).
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,44 @@ pub struct TrainingJob {
     pub compute: Compute,
     /// Ended when it runs longer than this many seconds.
     pub wall_seconds: u64,
+}
+
+impl TrainingJob {
+    /// What names all the rows (`AIP_TRAINING_DATA_URI`): the one object, or everything in the folder that they share; `None`
+    /// without rows.
+    ///
+    /// # Errors
+    /// `Invalid` for files of several folders, which nothing names.
+    pub fn rows(&self) -> PortResult<Option<ObjectPath>> {
+        let folder = |path: &ObjectPath| path.name().rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        match self.data.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            [first, others @ ..] => {
+                let shared = others.iter().all(|path| path.bucket() == first.bucket() && folder(path) == folder(first));
+                let pattern =
+                    folder(first).filter(|_| shared).map(|folder| format!("{folder}/*")).ok_or_else(|| {
+                        PortError::invalid(
+                            "data: files of several folders have no common URI; export them into one folder",
+                        )
+                    })?;
+                path(first.bucket(), pattern).map(Some)
+            }
+        }
+    }
+
+    /// The folder for TensorBoard's files (`AIP_TENSORBOARD_LOG_DIR`): beside the model's, because what serves the model copies
+    /// that one.
+    ///
+    /// # Errors
+    /// `Invalid` for a model's folder whose name leaves no room.
+    pub fn logs(&self) -> PortResult<ObjectPath> {
+        path(self.output.bucket(), format!("{}-logs", self.output.name().trim_end_matches('/')))
+    }
+}
+
+fn path(bucket: &str, name: String) -> PortResult<ObjectPath> {
+    ObjectPath::new(bucket, name).map_err(|error| PortError::invalid(error.to_string()))
 }
 
 /// Where a job stands.

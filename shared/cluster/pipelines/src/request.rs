@@ -6,7 +6,7 @@ use millstream_events::{
     Fingerprint,
     compute::{Compute, RunOn},
     names::ObjectPath,
-    work::{DataFormat, Program},
+    work::Program,
 };
 use millstream_ports::{PortError, PortResult, TrainingJob};
 use serde::Serialize;
@@ -73,6 +73,11 @@ impl NewRun {
     pub(crate) fn in_experiment(mut self, experiment: &str) -> Self {
         experiment.clone_into(&mut self.experiment_id);
         self
+    }
+
+    /// The folder that it works in.
+    pub(crate) fn root(&self) -> &str {
+        &self.runtime_config.pipeline_root
     }
 
     /// The hash that its run carries.
@@ -217,37 +222,16 @@ impl Parameter {
 }
 
 fn platform_parameters(training: &TrainingJob) -> PortResult<Vec<(&'static str, String)>> {
-    let format = match training.data_format {
-        DataFormat::Csv => "csv",
-        DataFormat::Jsonl => "jsonl",
-        DataFormat::Parquet => "parquet",
-    };
+    let format = training.data_format.as_str();
     let mut parameters = vec![
         ("model_dir", training.output.to_string()),
         ("checkpoint_dir", training.checkpoints.to_string()),
         ("data_format", format.to_owned()),
     ];
-    if let Some(rows) = rows(&training.data)? {
+    if let Some(rows) = training.rows()? {
         parameters.push(("training_data_uri", rows.to_string()));
     }
     Ok(parameters)
-}
-
-/// The one object with the rows, or everything in the folder that they share.
-fn rows(data: &[ObjectPath]) -> PortResult<Option<ObjectPath>> {
-    let folder = |path: &ObjectPath| path.name().rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    match data {
-        [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
-        [first, others @ ..] => {
-            let shared = others.iter().all(|path| path.bucket() == first.bucket() && folder(path) == folder(first));
-            let pattern = folder(first).filter(|_| shared).map(|folder| format!("{folder}/*"));
-            let pattern = pattern.ok_or_else(|| {
-                PortError::invalid("data: files of several folders have no common URI; export them into one folder")
-            })?;
-            ObjectPath::new(first.bucket(), pattern).map(Some).map_err(|error| PortError::invalid(error.to_string()))
-        }
-    }
 }
 
 /// A folder beside the model's, because what serves the model copies that one.

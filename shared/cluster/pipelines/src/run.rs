@@ -22,6 +22,15 @@ pub(crate) struct Run {
     #[serde(default)]
     state_history: Vec<Change>,
     run_details: Option<Details>,
+    #[serde(default)]
+    runtime_config: RuntimeConfig,
+}
+
+/// What a run was given, as far as it says whose it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct RuntimeConfig {
+    #[serde(default)]
+    pipeline_root: String,
 }
 
 /// `google.rpc.Status`.
@@ -69,6 +78,11 @@ pub(crate) enum Stage {
 }
 
 impl Run {
+    /// The folder that it works in, where it says one.
+    pub(crate) fn root(&self) -> Option<&str> {
+        Some(self.runtime_config.pipeline_root.as_str()).filter(|root| !root.is_empty())
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         match self.state.as_str() {
             "" | "RUNTIME_STATE_UNSPECIFIED" | "PENDING" | "PAUSED" => Stage::Waits,

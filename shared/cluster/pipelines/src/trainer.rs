@@ -161,8 +161,16 @@ fn last_bytes(text: &str, limit: usize) -> &str {
 impl Trainer for PipelinesTrainer {
     async fn ensure(&self, job: &str, training: &TrainingJob) -> PortResult<TrainingState> {
         let wanted = NewRun::new(job, training, self.api.settings().service_account.as_deref())?;
-        let manifest = wanted.manifest().map(str::to_owned);
+        let (manifest, root) = (wanted.manifest().map(str::to_owned), wanted.root().to_owned());
         let run = self.one_run(wanted, training).await?;
+        // The same content is the same run's name in every deployment.
+        if let Some(other) = run.root().filter(|other| *other != root) {
+            return Err(PortError::conflict(format!(
+                "the run {} of the name {job} is another deployment's, which works in {other}; give each deployment an \
+                 experiment of its own (kubeflow_pipelines.experiment)",
+                run.run_id
+            )));
+        }
         if run.manifest() != manifest.as_deref() {
             tracing::warn!(
                 job,

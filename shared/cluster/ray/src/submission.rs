@@ -6,7 +6,7 @@ use millstream_events::{
     Fingerprint,
     compute::{Capacity, Compute, DataAccess, GpuType, RunOn},
     names::ObjectPath,
-    work::{DataFormat, Program},
+    work::Program,
 };
 use millstream_ports::{PortError, PortResult, SecretName, TrainingJob};
 use serde::Serialize;
@@ -202,18 +202,14 @@ fn variables(training: &TrainingJob, settings: &RaySettings) -> PortResult<BTree
         }
     }
     let name_of = |path: &ObjectPath| settings.paths.name_of(path);
-    let format = match training.data_format {
-        DataFormat::Csv => "csv",
-        DataFormat::Jsonl => "jsonl",
-        DataFormat::Parquet => "parquet",
-    };
+    let format = training.data_format.as_str();
     variables.extend([
         ("AIP_DATA_FORMAT".to_owned(), format.to_owned()),
         ("AIP_MODEL_DIR".to_owned(), name_of(&training.output)?),
         ("AIP_CHECKPOINT_DIR".to_owned(), name_of(&training.checkpoints)?),
-        ("AIP_TENSORBOARD_LOG_DIR".to_owned(), name_of(&logs_folder(training)?)?),
+        ("AIP_TENSORBOARD_LOG_DIR".to_owned(), name_of(&training.logs()?)?),
     ]);
-    if let Some(rows) = rows(&training.data)? {
+    if let Some(rows) = training.rows()? {
         variables.insert("AIP_TRAINING_DATA_URI".to_owned(), name_of(&rows)?);
     }
     match variables.iter().find(|(_, value)| is_expanded(value)) {
@@ -225,30 +221,6 @@ fn variables(training: &TrainingJob, settings: &RaySettings) -> PortResult<BTree
     }
 }
 
-/// Where TensorBoard's files go: beside the model, because what serves the model copies its folder.
-pub(crate) fn logs_folder(training: &TrainingJob) -> PortResult<ObjectPath> {
-    let output = &training.output;
-    ObjectPath::new(output.bucket(), format!("{}-logs", output.name().trim_end_matches('/')))
-        .map_err(|error| PortError::invalid(error.to_string()))
-}
-
-/// The one object with the rows, or everything in the folder that they share.
-fn rows(data: &[ObjectPath]) -> PortResult<Option<ObjectPath>> {
-    let folder = |path: &ObjectPath| path.name().rsplit_once('/').map(|(folder, _)| folder.to_owned());
-    match data {
-        [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
-        [first, others @ ..] => {
-            let shared = others.iter().all(|path| path.bucket() == first.bucket() && folder(path) == folder(first));
-            let pattern = folder(first).filter(|_| shared).map(|folder| format!("{folder}/*"));
-            let pattern = pattern.ok_or_else(|| {
-                PortError::invalid("data: files of several folders have no common URI; export them into one folder")
-            })?;
-            ObjectPath::new(first.bucket(), pattern).map(Some).map_err(|error| PortError::invalid(error.to_string()))
-        }
-    }
-}
-
 /// Whether Ray would replace a part of the value: it expands `$NAME` and `${NAME}`.
 fn is_expanded(value: &str) -> bool {
     let begins_name = |c: char| c.is_ascii_alphanumeric() || "_{".contains(c);
@@ -257,7 +229,7 @@ fn is_expanded(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use millstream_events::{StepRef, compute::Accelerator};
+    use millstream_events::{StepRef, compute::Accelerator, work::DataFormat};
     use serde_json::{Value, json};
 
     use super::*;

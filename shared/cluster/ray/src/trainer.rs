@@ -15,7 +15,7 @@ use crate::{
     api::{Api, Submitted},
     info::{JobInfo, Stage},
     settings::{Paths, RaySettings},
-    submission::{Submission, check_id, logs_folder},
+    submission::{Submission, check_id},
 };
 
 /// The end of a log that a failure comes with, in bytes.
@@ -57,7 +57,7 @@ impl RayTrainer {
         if self.settings.paths == Paths::Uri {
             return Ok(());
         }
-        for folder in [&training.output, &training.checkpoints, &logs_folder(training)?] {
+        for folder in [&training.output, &training.checkpoints, &training.logs()?] {
             let folder = self.settings.paths.name_of(folder)?;
             fs::create_dir_all(&folder).map_err(|error| {
                 PortError::unavailable(format!("{folder} cannot be made: {error}")).caused_by(error)

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use millstream_events::work::{DataFormat, Program};
+use millstream_events::work::Program;
 use millstream_ports::{
     ObjectStore, PortError, PortResult, SecretName, SecretNameError, Secrets, TrainingJob, optional,
 };
@@ -105,11 +105,7 @@ pub(super) fn program(
         env.insert(name.to_owned(), text(&value)?);
     }
     env.extend(training.env.clone());
-    let format = match training.data_format {
-        DataFormat::Csv => "csv",
-        DataFormat::Jsonl => "jsonl",
-        DataFormat::Parquet => "parquet",
-    };
+    let format = training.data_format.as_str();
     env.insert("AIP_DATA_FORMAT".to_owned(), format.to_owned());
     for (name, path) in [
         ("AIP_MODEL_DIR", folder.model()),

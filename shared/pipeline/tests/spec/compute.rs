@@ -124,6 +124,21 @@ fn a_compiled_pipeline_is_carried_with_typed_parameters() {
 }
 
 #[test]
+fn a_pipeline_with_settings_of_its_platform_is_one_document_of_two() {
+    let mut files = fraud();
+    let lines = ["pipeline: train.pipeline.yaml", "args: {rounds: 20}", "run_on: kubeflow-pipeline"];
+    files.insert(PATH.into(), FRAUD.replace(LOCAL, &written(&lines)));
+    files.insert("train.pipeline.yaml".into(), format!("{COMPILED}---\nplatforms: {{kubernetes: {{}}}}\n"));
+    let pipelines = load_files(&files).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(120)));
+    let Program::KubeflowPipeline { spec, .. } = &pipelines.by_name.values().next().unwrap().trainings[0].program
+    else {
+        panic!("no pipeline")
+    };
+    assert_eq!(spec["pipeline_spec"]["schemaVersion"], "2.1.0");
+    assert_eq!(spec["platform_spec"]["platforms"]["kubernetes"], serde_json::json!({}));
+}
+
+#[test]
 fn an_image_is_named_by_its_digest() {
     let (code, message, hint) = refused(&["image: «p/gpt:latest", "run_on: vertex"]);
     assert_eq!((code, &*message), (Code::InvalidValue, "`p/gpt:latest` has no digest"));

@@ -8,11 +8,10 @@
 
 use std::collections::BTreeMap;
 
-use millstream_events::{names::ObjectPath, work::DataFormat};
+use millstream_events::names::ObjectPath;
 use millstream_ports::{
     error::{PortError, PortResult},
     secrets::SecretName,
-    trainer::TrainingJob,
 };
 use serde_json::{Value, json};
 
@@ -82,15 +81,11 @@ fn is_variable(name: &str) -> bool {
 
 fn contract<'a>(job: &Job<'_>) -> PortResult<Vec<(&'a str, String)>> {
     let training = job.training;
-    let format = match training.data_format {
-        DataFormat::Csv => "csv",
-        DataFormat::Jsonl => "jsonl",
-        DataFormat::Parquet => "parquet",
-    };
+    let format = training.data_format.as_str();
     let mut variables = vec![
         ("AIP_MODEL_DIR", training.output.to_string()),
         ("AIP_CHECKPOINT_DIR", training.checkpoints.to_string()),
-        ("AIP_TENSORBOARD_LOG_DIR", logs_folder(training)),
+        ("AIP_TENSORBOARD_LOG_DIR", training.logs()?.to_string()),
         ("AIP_DATA_FORMAT", format.to_owned()),
     ];
     match training.data.as_slice() {
@@ -103,10 +98,6 @@ fn contract<'a>(job: &Job<'_>) -> PortResult<Vec<(&'a str, String)>> {
         files => variables.push(("AIP_TRAINING_DATA_URI", pattern(files)?)),
     }
     Ok(variables)
-}
-
-fn logs_folder(training: &TrainingJob) -> String {
-    format!("{}-logs", training.output.to_string().trim_end_matches('/'))
 }
 
 fn copy_of(file: &ObjectPath) -> String {

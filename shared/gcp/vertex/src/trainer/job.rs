@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use millstream_events::{
     compute::{Capacity, Compute, DataAccess},
     names::ObjectPath,
-    work::{DataFormat, Program},
+    work::Program,
 };
 use millstream_ports::{PortError, PortResult, TrainingJob};
 use millstream_prices::machine_for;
@@ -189,19 +189,15 @@ fn variables(training: &TrainingJob) -> PortResult<BTreeMap<String, String>> {
         }
         variables.insert(name.clone(), unexpanded(value));
     }
-    let format = match training.data_format {
-        DataFormat::Csv => "csv",
-        DataFormat::Jsonl => "jsonl",
-        DataFormat::Parquet => "parquet",
-    };
+    let format = training.data_format.as_str();
     variables.insert("AIP_DATA_FORMAT".to_owned(), format.to_owned());
     let folder = |path: &ObjectPath| unexpanded(path.to_string().trim_end_matches('/'));
     let output = folder(&training.output);
     variables.insert("AIP_TENSORBOARD_LOG_DIR".to_owned(), format!("{output}-logs"));
     variables.insert("AIP_MODEL_DIR".to_owned(), output);
     variables.insert("AIP_CHECKPOINT_DIR".to_owned(), folder(&training.checkpoints));
-    match rows(&training.data)? {
-        Some(uri) => variables.insert("AIP_TRAINING_DATA_URI".to_owned(), unexpanded(&uri)),
+    match training.rows()? {
+        Some(rows) => variables.insert("AIP_TRAINING_DATA_URI".to_owned(), unexpanded(&rows.to_string())),
         None => variables.remove("AIP_TRAINING_DATA_URI"),
     };
     if training.compute.processes_per_node > 1 {
@@ -223,30 +219,12 @@ fn unexpanded(value: &str) -> String {
     value.replace("$(", "$$(")
 }
 
-/// The one file with the rows, or a pattern for all in the folder that they share.
-fn rows(data: &[ObjectPath]) -> PortResult<Option<String>> {
-    let [first, others @ ..] = data else { return Ok(None) };
-    if others.is_empty() {
-        return Ok(Some(first.to_string()));
-    }
-    let folder = |path: &ObjectPath| {
-        let uri = path.to_string();
-        uri.rfind('/').map(|at| uri[..=at].to_owned()).unwrap_or_default()
-    };
-    let shared = folder(first);
-    if others.iter().any(|path| folder(path) != shared) {
-        return Err(PortError::invalid(format!(
-            "data: the files are in several folders ({first} and others), and one variable names them all: put them into one"
-        )));
-    }
-    Ok(Some(format!("{shared}*")))
-}
-
 #[cfg(test)]
 mod tests {
     use millstream_events::{
         Fingerprint, StepRef,
         compute::{Accelerator, GpuType, RunOn},
+        work::DataFormat,
     };
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millstream_events::{compute::RunOn, work::Program};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::spec::{
     decode::{At, Decoder, Given},
@@ -49,8 +49,12 @@ fn read(path: &At<String>, project: &Project<'_>, to: &mut Decoder<'_>) -> Optio
         return None;
     };
     let text = String::from_utf8_lossy(&bytes);
-    match serde_saphyr::from_str::<Value>(&text) {
-        Ok(document) if document.get("pipelineInfo").is_some() && document.get("root").is_some() => Some(document),
+    match serde_saphyr::from_multiple::<Value>(&text).map(whole) {
+        Ok(Some(document))
+            if ["pipelineInfo", "root"].iter().all(|part| pipeline_of(&document).get(part).is_some()) =>
+        {
+            Some(document)
+        }
         Ok(_) => {
             to.mistake(path.span.clone(), Code::InvalidValue, format!("{} is not a compiled pipeline", path.value))
                 .expected("a document with `pipelineInfo` and `root`, as version 2 of Kubeflow's compiler writes it");
@@ -61,6 +65,18 @@ fn read(path: &At<String>, project: &Project<'_>, to: &mut Decoder<'_>) -> Optio
             None
         }
     }
+}
+
+/// One document, or two where the pipeline has settings of its platform: then as one, in the form that the API takes.
+fn whole(documents: Vec<Value>) -> Option<Value> {
+    match <[Value; 2]>::try_from(documents) {
+        Ok([pipeline, platform]) => Some(json!({"pipeline_spec": pipeline, "platform_spec": platform})),
+        Err(documents) => documents.into_iter().next(),
+    }
+}
+
+fn pipeline_of(compiled: &Value) -> &Value {
+    compiled.get("pipeline_spec").unwrap_or(compiled)
 }
 
 /// The user's parameters, each of the type that the pipeline declares.
@@ -79,7 +95,8 @@ fn parameters(
         }
     };
     let none = serde_json::Map::new();
-    let declared = compiled.pointer("/root/inputDefinitions/parameters").and_then(Value::as_object).unwrap_or(&none);
+    let declared = pipeline_of(compiled).pointer("/root/inputDefinitions/parameters").and_then(Value::as_object);
+    let declared = declared.unwrap_or(&none);
     let mut parameters = BTreeMap::new();
     for (key, given) in &options.entries {
         let Some(declaration) = declared.get(&key.text) else {
