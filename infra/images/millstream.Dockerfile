@@ -14,6 +14,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --package millstream --no-default-features --features cloud \
+    && target/release/millstream recipe tabular --help >/dev/null \
     && cp target/release/millstream /usr/local/bin/millstream
 
 # glibc and CA certificates and nothing else: no shell, no package manager.

@@ -132,18 +132,6 @@ pub(crate) enum Local {
         #[arg(long, default_value = "demo-project")]
         dir: PathBuf,
     },
-    /// Supervise one training job
-    #[command(hide = true)]
-    Supervise {
-        /// The job's folder
-        job: PathBuf,
-    },
-    /// Run a built-in training recipe
-    #[command(hide = true)]
-    Recipe {
-        #[command(subcommand)]
-        recipe: Recipe,
-    },
 }
 
 /// The arguments of `upload`.
@@ -251,11 +239,4 @@ pub(crate) enum Models {
         #[arg(value_name = "VERSION")]
         number: u64,
     },
-}
-
-/// The built-in recipes.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Recipe {
-    /// Gradient-boosted trees on a table
-    Tabular(millstream_recipe_tabular::Options),
 }

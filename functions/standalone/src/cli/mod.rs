@@ -5,6 +5,7 @@ mod cloud;
 #[cfg(feature = "embedded")]
 mod local;
 mod manifests;
+mod programs;
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::cloud::*;
 #[cfg(feature = "embedded")]
 pub(crate) use self::local::*;
-pub(crate) use self::manifests::*;
+pub(crate) use self::{manifests::*, programs::*};
 
 /// Files in, served models out: a data and AI platform on this machine.
 #[derive(Debug, Parser)]
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     /// Mend Kubernetes manifests before they are applied
     #[command(subcommand)]
     Manifests(Manifests),
+    #[command(flatten)]
+    Program(Program),
     #[cfg(feature = "embedded")]
     #[command(flatten)]
     Local(Local),

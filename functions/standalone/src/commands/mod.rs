@@ -7,6 +7,7 @@ mod init;
 #[cfg(feature = "embedded")]
 mod local;
 mod manifests;
+mod programs;
 
 use std::process::ExitCode;
 
@@ -43,8 +44,7 @@ impl Ended {
 /// A command that is a program of its own, started by a platform, and needs none.
 pub(crate) fn without_runtime(cli: &Cli) -> Option<ExitCode> {
     match &cli.command {
-        #[cfg(feature = "embedded")]
-        Command::Local(command) => local::without_runtime(command),
+        Command::Program(program) => Some(programs::run(program)),
         _ => None,
     }
 }
@@ -67,6 +67,8 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Ended> {
             check::run(&project, cli.json)
         }
         Command::Manifests(command) => manifests::run(command, cli.json),
+        // They have run before there was a runtime.
+        Command::Program(_) => Ok(Ended::Well),
         #[cfg(feature = "embedded")]
         Command::Local(command) => local::dispatch(cli, command).await,
         #[cfg(feature = "cloud")]

@@ -17,37 +17,16 @@ mod up;
 mod upload;
 mod wait;
 
-use std::{io::Read, process::ExitCode, str::FromStr};
+use std::{io::Read, str::FromStr};
 
 use anyhow::Context;
-use millstream_recipe_tabular::{Environment, RecipeError};
 
 use super::{Ended, init, log};
 use crate::{
-    cli::{Cli, Local, Recipe},
+    cli::{Cli, Local},
     project::Project,
     render,
 };
-
-/// The two commands that are programs of their own: they are started by a platform and need none.
-pub(super) fn without_runtime(command: &Local) -> Option<ExitCode> {
-    match command {
-        Local::Supervise { job } => Some(millstream_embedded::trainer::supervise(job)),
-        Local::Recipe { recipe: Recipe::Tabular(options) } => {
-            let trained = Environment::from_variables().and_then(|environment| {
-                millstream_recipe_tabular::run(options, &environment, &mut std::io::stdout().lock())
-            });
-            Some(match trained.map_err(RecipeError::chain) {
-                Ok(_) => ExitCode::SUCCESS,
-                Err(message) => {
-                    render::note(&format!("error: {message}"));
-                    ExitCode::FAILURE
-                }
-            })
-        }
-        _ => None,
-    }
-}
 
 pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended> {
     let json = cli.json;
@@ -93,9 +72,7 @@ pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended
             Ok(ended)
         }
         Local::Predict { endpoint, request } => predict::run(project, endpoint, request, json).await,
-        Local::Cost(_) | Local::Demo { .. } | Local::Up { .. } | Local::Supervise { .. } | Local::Recipe { .. } => {
-            Ok(Ended::Well)
-        }
+        Local::Cost(_) | Local::Demo { .. } | Local::Up { .. } => Ok(Ended::Well),
     }
 }
 
