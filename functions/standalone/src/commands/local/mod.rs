@@ -25,7 +25,6 @@ use super::{Ended, init, log};
 use crate::{
     cli::{Cli, Local},
     project::Project,
-    render,
 };
 
 pub(super) async fn dispatch(cli: &Cli, command: &Local) -> anyhow::Result<Ended> {
