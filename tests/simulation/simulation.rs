@@ -13,7 +13,6 @@ use std::{
 use millstream_events::{
     Envelope, Event,
     compute::{Compute, RunOn},
-    history::Record,
     names::{ModelName, ObjectPath},
     trigger::{ObjectFinalized, SweepDue},
     work::Canary,
@@ -31,7 +30,7 @@ use millstream_runtime::{Ack, Handler};
 use millstream_tests::example::{self, World};
 
 use crate::{
-    canary::{Watched, is_bad, rows_of},
+    canary::{Watched, rows_of, wrong_moves},
     durable::{Durable, is_preempted},
     faults::{Faults, Faulty},
     mutations::{Forgetful, Mutation, NamedByDelivery},
@@ -393,36 +392,6 @@ impl Simulation {
         holdings
     }
 
-    /// A move of the endpoint's traffic that the ledger does not have, has twice, or should never have seen.
-    fn wrong_moves(&self) -> Option<String> {
-        let Durable { store, models, clock, .. } = &self.durable;
-        let ledger = ObjectLedger::new(store.clone(), "ledger", clock.clone());
-        let mut told = Vec::new();
-        for run in futures::executor::block_on(ledger.runs()).unwrap() {
-            let snapshot = futures::executor::block_on(ledger.snapshot(&run)).unwrap();
-            let moves = snapshot.history.records().filter_map(|record| match record {
-                Record::Moved(moved) => Some(moved.clone()),
-                _ => None,
-            });
-            told.extend(moves);
-        }
-        told.sort_by_key(|moved| moved.number);
-        let endpoint = futures::executor::block_on(models.endpoint(&"demand".parse().unwrap())).unwrap();
-        let made = endpoint.moves.last().map_or(0, |last| last.number);
-        if !told.iter().map(|moved| moved.number).eq(1..=made) {
-            return Some(format!("{made} moves of the traffic were made, and the ledger has {told:#?}"));
-        }
-        let versions = futures::executor::block_on(models.versions(&"demand".parse().unwrap())).unwrap();
-        let bad = |version: u64| versions.iter().any(|known| known.version == version && is_bad(store, known));
-        // An endpoint's first version has nobody to share the traffic with.
-        let first = told.first().map(|moved| moved.version);
-        let trusted = told.iter().find(|moved| {
-            let mut shares = moved.traffic.iter();
-            shares.any(|share| share.percent == 100 && Some(share.version) != first && bad(share.version))
-        });
-        trusted.map(|moved| format!("a bad version got all the traffic: {moved:?}"))
-    }
-
     /// The first rule that is broken.
     fn differs_from(&self, theirs: &Holdings) -> Option<String> {
         let mine = self.holdings();
@@ -440,7 +409,7 @@ impl Simulation {
         if let Some((job, starts)) = doubled {
             return Some(format!("the training {job} was started {starts} times"));
         }
-        if let Some(why) = self.wrong_moves() {
+        if let Some(why) = wrong_moves(&self.durable) {
             return Some(why);
         }
         let model: ModelName = "demand".parse().unwrap();
