@@ -167,7 +167,7 @@ impl TrainModel {
                 None => pending(format!("{model} is being trained on {run_on}")),
                 Some(reason) => {
                     trainer.cancel(id).await?;
-                    let log = self.keep_log(trainer, id, &job.output).await?;
+                    let log = self.kept_log(None, trainer, id, &job.output).await?;
                     Err(failed(job, reason, String::new(), log))
                 }
             },
@@ -175,10 +175,7 @@ impl TrainModel {
             TrainingState::Lost => pending(format!("the training of {model} was lost and is started again")),
             TrainingState::Succeeded { seconds, log } => {
                 let metrics = self.metrics(&job.output).await?;
-                let log = match log {
-                    None => self.keep_log(trainer, id, &job.output).await?,
-                    kept => kept,
-                };
+                let log = self.kept_log(log, trainer, id, &job.output).await?;
                 Ok(Progress::Done(Outcome::ModelTrained(ModelTrained {
                     model: model.clone(),
                     artifact: job.output.clone(),
@@ -189,22 +186,24 @@ impl TrainModel {
                 })))
             }
             TrainingState::Failed { reason, log_tail, log } => {
-                let log = match log {
-                    None => self.keep_log(trainer, id, &job.output).await?,
-                    kept => kept,
-                };
+                let log = self.kept_log(log, trainer, id, &job.output).await?;
                 Err(failed(job, reason, log_tail, log))
             }
         }
     }
 
-    /// Copies a job's log beside its model: where it ran forgets it. A log that cannot be had fails no training.
-    async fn keep_log(
+    /// Where a job's log is kept: where its trainer keeps it, else a copy beside its model, since where it ran forgets it. A log
+    /// that cannot be had fails no training.
+    async fn kept_log(
         &self,
+        by_trainer: Option<ObjectPath>,
         trainer: &dyn Trainer,
         id: &str,
         output: &ObjectPath,
     ) -> Result<Option<ObjectPath>, Failure> {
+        if by_trainer.is_some() {
+            return Ok(by_trainer);
+        }
         let log = match trainer.log(id, LOG_LIMIT).await {
             Ok(log) if log.is_empty() => return Ok(None),
             Ok(log) => log,

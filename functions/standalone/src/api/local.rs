@@ -11,8 +11,11 @@ use millstream_events::{
     names::{ModelName, ObjectPath, PipelineName, RunId, StepName},
     trigger::{MessagePublished, ObjectFinalized, RetryRequested, RunRequested, SweepDue},
 };
-use millstream_pipeline::pattern::run_key;
-use millstream_ports::{EventBus, ObjectStore, PortResult};
+use millstream_pipeline::{
+    pattern::run_key,
+    plan::{Plan, plan},
+};
+use millstream_ports::{EventBus, ObjectStore, PortResult, Snapshot};
 use serde_json::Value;
 
 use super::{
@@ -40,14 +43,18 @@ impl Local {
     }
 
     async fn details(&self, run: &RunId) -> Answer<(History, RunDetails)> {
-        let snapshot = self.0.ledger.snapshot(run).await?;
-        let pipelines = self.0.planner.pipelines();
-        let plan = pipelines
-            .by_name
-            .get(&run.pipeline)
-            .map(|pipeline| millstream_pipeline::plan::plan(&pipelines, pipeline, &snapshot.history));
+        let (snapshot, plan) = self.planned(run).await?;
         let details = history::details(&snapshot, plan.as_ref());
         Ok((snapshot.history, details))
+    }
+
+    /// What is known of a run, and its plan; none where its pipeline is gone.
+    async fn planned(&self, run: &RunId) -> Answer<(Snapshot, Option<Plan>)> {
+        let snapshot = self.0.ledger.snapshot(run).await?;
+        let pipelines = self.0.planner.pipelines();
+        let pipeline = pipelines.by_name.get(&run.pipeline);
+        let plan = pipeline.map(|pipeline| plan(&pipelines, pipeline, &snapshot.history));
+        Ok((snapshot, plan))
     }
 
     fn desk<'a>(&'a self, bus: &'a StraightIn<'a>) -> Models<'a> {
@@ -116,10 +123,7 @@ impl Operations for Local {
     }
 
     async fn training_log(&self, run: &RunId, step: Option<&StepName>) -> Answer<TrainingLog> {
-        let snapshot = self.0.ledger.snapshot(run).await?;
-        let pipelines = self.0.planner.pipelines();
-        let pipeline = pipelines.by_name.get(&run.pipeline);
-        let plan = pipeline.map(|pipeline| millstream_pipeline::plan::plan(&pipelines, pipeline, &snapshot.history));
+        let (_, plan) = self.planned(run).await?;
         training_log::of(&self.0, run, plan.as_ref(), step).await
     }
 
