@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint duckdb peers clean-demo
+.PHONY: help demo test bench lint duckdb peers databases clean-demo
 
 # DuckDB's official shared library, as npm carries it: linking it takes seconds, compiling DuckDB half an hour.
 DUCKDB_VERSION := 1.5.6-r.1
@@ -22,8 +22,15 @@ VENV := target/venv
 PEERS_VENV := target/venv-peers
 # Ray: what the trainer of Ray clusters is tested against, and what the recipes on Ray run on.
 RAY_VENV := target/venv-ray
+# pysqlbridge, SecantusDB and fakesnow: what the sources SQL Server, MongoDB and Snowflake are tested against.
+SOURCES_VENV := target/venv-sources
+# PostgreSQL and MariaDB, and unixODBC with a driver: what the other sources are tested against.
+DATABASES := postgresql mariadb-server unixodbc-dev odbc-postgresql
 # DuckDB and Polars: what ingest is measured beside.
 BENCH_VENV := target/venv-bench
+
+# Every adapter: what is tested and linted.
+EVERYTHING := millstream/cloud,millstream/sources,millstream-serve-model/cloud
 
 help: ## Show this.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -32,8 +39,8 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 	cargo build --profile demo --locked -p millstream
 	target/demo/millstream demo --dir demo-project
 
-test: duckdb peers $(VENV)/ready ## Run every test; ends with the counts.
-	cargo test --workspace --features millstream/cloud,millstream-serve-model/cloud --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
+test: duckdb peers databases $(VENV)/ready ## Run every test; ends with the counts.
+	cargo test --workspace --features $(EVERYTHING) --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
 bench: duckdb peers $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest beside DuckDB and Polars, start-up, predictions.
 	@mkdir -p target/bench
@@ -44,11 +51,20 @@ bench: duckdb peers $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest 
 
 lint: duckdb ## Check formatting and clippy, warnings denied.
 	cargo fmt --check
-	cargo clippy --workspace --features millstream/cloud,millstream-serve-model/cloud --all-targets --locked -- -D warnings
+	cargo clippy --workspace --features $(EVERYTHING) --all-targets --locked -- -D warnings
 
 duckdb: $(DUCKDB_LIBRARY) ## Fetch DuckDB's library into target/duckdb.
 
-peers: $(PEERS_VENV)/ready $(RAY_VENV)/ready ## Install the peers of the tests: target/venv-peers (610 MB), target/venv-ray (720 MB).
+peers: $(PEERS_VENV)/ready $(RAY_VENV)/ready $(SOURCES_VENV)/ready ## Install the peers of the tests: target/venv-peers (610 MB), venv-ray (720 MB), venv-sources (490 MB).
+
+databases: ## Install PostgreSQL, MariaDB and unixODBC from Debian's packages, where they are not there.
+	@missing=$$(dpkg-query -W -f='$${Status} $${Package}\n' $(DATABASES) 2>/dev/null | awk '/^install ok installed/ {print $$4}' | sort | comm -13 - <(printf '%s\n' $(DATABASES) | sort)); \
+	if [ -n "$$missing" ]; then \
+	  echo "Installing" $$missing "from Debian's packages ..."; \
+	  if [ "$$(id -u)" = 0 ]; then as_root=; else as_root=sudo; fi; \
+	  $$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null \
+	    || { echo "Install them as your system does it, then run make test again:" $$missing >&2; exit 1; }; \
+	fi
 
 $(DUCKDB_LIBRARY):
 	@test -n "$(DUCKDB_PACKAGE)" || { echo "No prebuilt DuckDB for $(MACHINE): build with --features bundled instead." >&2; exit 1; }
@@ -77,6 +93,12 @@ $(RAY_VENV)/ready: tests/python/ray.txt
 	@echo "Installing Ray into $(RAY_VENV) (720 MB, a minute) ..."
 	@python3 -m venv $(RAY_VENV)
 	@$(RAY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/ray.txt
+	@touch $@
+
+$(SOURCES_VENV)/ready: tests/python/sources.txt
+	@echo "Installing pysqlbridge, SecantusDB and fakesnow into $(SOURCES_VENV) (490 MB, a minute) ..."
+	@python3 -m venv $(SOURCES_VENV)
+	@$(SOURCES_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/sources.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt

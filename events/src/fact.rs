@@ -10,6 +10,7 @@ use crate::{
     compute::Cost,
     contract::Column,
     event::StepRef,
+    extract::Bookmark,
     names::{ModelName, ObjectPath, RunId, TableName},
 };
 
@@ -33,6 +34,35 @@ pub struct BatchIngested {
     /// The batch's columns, added ones included.
     pub columns: Vec<Column>,
     /// What a person should know though nothing failed: columns ignored, added or missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A source's rows, or those that changed, are in batches (`dev.millstream.source.extracted.v1`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceExtracted {
+    /// The Parquet batches, in the order they are to be loaded in; none when there was no row.
+    pub batches: Vec<ObjectPath>,
+    /// Good rows.
+    pub rows: u64,
+    /// Rows in quarantine.
+    pub bad_rows: u64,
+    /// Where those are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<ObjectPath>,
+    /// How many rows broke the contract in which way: reason to count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, u64>,
+    /// The batches' columns, the one that marks deleted rows left out.
+    pub columns: Vec<Column>,
+    /// Where the next extraction starts, once these rows are in the table.
+    pub bookmark: Bookmark,
+    /// Whether everything was read: nothing but these rows is in the table then.
+    pub everything: bool,
+    /// Whether the batches say which rows were deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletes: bool,
+    /// What a person should know though nothing failed: a changed source, columns left out, a reading in two goes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -179,6 +209,8 @@ pub struct TrafficMoved {
 pub enum Outcome {
     /// `ingest-file` is done.
     BatchIngested(BatchIngested),
+    /// `extract-source` is done.
+    SourceExtracted(SourceExtracted),
     /// `load-table` or `transform-table` is done.
     TableUpdated(TableUpdated),
     /// `export-table` is done.
@@ -223,6 +255,7 @@ macro_rules! outcomes {
 
 outcomes! {
     BatchIngested(BatchIngested) => "dev.millstream.batch.ingested.v1",
+    SourceExtracted(SourceExtracted) => "dev.millstream.source.extracted.v1",
     TableUpdated(TableUpdated) => "dev.millstream.table.updated.v1",
     TableExported(TableExported) => "dev.millstream.table.exported.v1",
     ModelTrained(ModelTrained) => "dev.millstream.model.trained.v1",

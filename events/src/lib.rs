@@ -6,6 +6,7 @@
 pub mod compute;
 pub mod contract;
 pub mod event;
+pub mod extract;
 pub mod fact;
 mod files;
 pub mod fingerprint;

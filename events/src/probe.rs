@@ -11,6 +11,7 @@ use crate::{
     compute::Compute,
     contract::{Contract, FileOptions},
     event::{Command, StepRef},
+    extract::{Cells, Changes, Connection, ExtractLimits, ExtractSource, Selection, Sheet, SourceKind},
     fact::{ModelTrained, Reason},
     fingerprint::Fingerprint,
     names::{ModelName, NameError, ObjectPath, PipelineName, RunId, RunKey, TableName},
@@ -88,6 +89,23 @@ pub fn commands(run: &RunId, object: &ObjectPath) -> Result<Vec<Command>, NameEr
             }),
         ),
         (
+            "extract-source",
+            Work::ExtractSource(ExtractSource {
+                connection: Connection { from: SourceKind::Excel, secret: None, ca: None },
+                select: Selection::Sheet(Sheet { object: nowhere.clone(), cells: Cells::default() }),
+                only: Vec::new(),
+                split_by: None,
+                contract: Contract::default(),
+                keys: Vec::new(),
+                changes: Changes::Everything,
+                since: None,
+                appends: false,
+                limits: ExtractLimits::default(),
+                batches: nowhere.clone(),
+                quarantine: nowhere.clone(),
+            }),
+        ),
+        (
             "load-table",
             Work::LoadTable(LoadTable {
                 batches: vec![nowhere.clone()],
@@ -97,6 +115,7 @@ pub fn commands(run: &RunId, object: &ObjectPath) -> Result<Vec<Command>, NameEr
                 layout: TableLayout::default(),
                 sequence: 0,
                 uploaded: None,
+                deletes: false,
             }),
         ),
         (

@@ -2,6 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How a setting or a pipeline refers to a secret.
 const PREFIX: &str = "secret:";
 
@@ -9,7 +12,9 @@ const PREFIX: &str = "secret:";
 const LONGEST: usize = 255;
 
 /// A secret's name: 1 to 255 letters, digits, `-` and `_`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct SecretName(String);
 
 /// A text that names no secret. The text is not repeated: it may be the secret itself, written where its name belongs.
@@ -40,6 +45,20 @@ impl SecretName {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for SecretName {
+    type Error = SecretNameError;
+
+    fn try_from(text: String) -> Result<Self, SecretNameError> {
+        Self::new(text)
+    }
+}
+
+impl From<SecretName> for String {
+    fn from(name: SecretName) -> Self {
+        name.0
     }
 }
 

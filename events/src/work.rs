@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{
     compute::Compute,
     contract::{Column, Contract, FileFormat, FileOptions},
+    extract::ExtractSource,
     fact::ModelTrained,
     names::{ModelName, ObjectPath, TableName},
 };
@@ -89,6 +90,10 @@ pub struct LoadTable {
     /// Set when the file is loaded as it was uploaded, by a warehouse that reads such files itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uploaded: Option<UploadedFile>,
+    /// Whether the batches have the column [`DELETED_COLUMN`](crate::extract::DELETED_COLUMN) (BOOL, not among `columns`): a
+    /// merge takes the rows where it is true out of the table, the other ways leave them out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deletes: bool,
 }
 
 /// Which content of an uploaded object is meant, and how to read it.
@@ -302,6 +307,8 @@ pub struct PromoteModel {
 pub enum Work {
     /// For `ingest-file`.
     IngestFile(IngestFile),
+    /// For `extract-source`.
+    ExtractSource(ExtractSource),
     /// For `load-table`.
     LoadTable(LoadTable),
     /// For `transform-table`.
@@ -363,6 +370,7 @@ macro_rules! work_kinds {
 
 work_kinds! {
     IngestFile => "dev.millstream.ingest.requested.v1",
+    ExtractSource => "dev.millstream.extraction.requested.v1",
     LoadTable => "dev.millstream.load.requested.v1",
     TransformTable => "dev.millstream.transform.requested.v1",
     ExportTable => "dev.millstream.export.requested.v1",

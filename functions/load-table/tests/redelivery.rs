@@ -44,6 +44,7 @@ fn command(write: WriteMode, sequence: u64) -> Command<Load> {
         layout: TableLayout::default(),
         sequence,
         uploaded: None,
+        deletes: false,
     };
     let step = StepRef {
         run: "shop".parse().unwrap(),

@@ -62,6 +62,7 @@ impl World {
             layout: TableLayout::default(),
             sequence: 1,
             uploaded: None,
+            deletes: false,
         };
         self.warehouse.ensure_load(job, &load).await.unwrap();
     }

@@ -42,6 +42,7 @@ async fn add_table(warehouse: &MemoryWarehouse, name: &str) {
         layout: TableLayout::default(),
         sequence: 1,
         uploaded: None,
+        deletes: false,
     };
     warehouse.ensure_load(&name.replace('.', "-"), &load).await.unwrap();
 }

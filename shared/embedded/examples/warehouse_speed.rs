@@ -56,6 +56,7 @@ async fn main() {
         layout: TableLayout::default(),
         sequence: 1,
         uploaded: None,
+        deletes: false,
     };
     let merge = LoadTable { write: WriteMode::Merge { key: vec!["id".into()] }, ..replace.clone() };
     let transform = TransformTable {

@@ -73,6 +73,7 @@ impl Machine {
             layout: TableLayout::default(),
             sequence: 1,
             uploaded: None,
+            deletes: false,
         };
         done(self.warehouse.ensure_load(job, &load).await)
     }
@@ -193,6 +194,7 @@ async fn a_job_whose_answer_was_lost_is_known_after_a_restart() {
         layout: TableLayout::default(),
         sequence: 1,
         uploaded: None,
+        deletes: false,
     };
     assert_eq!(done(machine.warehouse.ensure_load("job", &load).await).unwrap(), first);
     assert_eq!(machine.rows("SELECT COUNT(*) AS n FROM source.t").await, [[json!(1)]]);

@@ -13,6 +13,8 @@ pub mod models;
 pub mod object_ledger;
 pub mod object_store;
 pub mod secrets;
+#[cfg(feature = "sources")]
+pub mod source;
 pub mod trainer;
 pub mod warehouse;
 
@@ -27,5 +29,10 @@ pub use models::{
 pub use object_ledger::ObjectLedger;
 pub use object_store::{ByteStream, ObjectMeta, ObjectRead, ObjectStore, ObjectStoreExt, Precondition};
 pub use secrets::{Secret, SecretName, SecretNameError, Secrets};
+#[cfg(feature = "sources")]
+pub use source::{
+    BatchSize, CellFault, CellFaultKind, KeyRange, OpenSource, Read, ReadPlan, RowStream, Rows, Shape, Source,
+    SourceColumn, Sources, TableSummary, Ties,
+};
 pub use trainer::{Trainer, TrainingJob, TrainingState};
 pub use warehouse::{ExportJob, ExportWrite, JobState, QueryAnswer, TableFacts, TableWrite, Warehouse};

@@ -47,6 +47,7 @@ fn append(batch: &str) -> LoadTable {
         layout: TableLayout::default(),
         sequence: 1,
         uploaded: None,
+        deletes: false,
     }
 }
 

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use futures::{StreamExt, stream::BoxStream};
 use millstream_events::{
     Envelope, Event,
-    fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated, TrafficMove, TrafficMoved},
+    extract::Selection,
+    fact::{
+        BatchIngested, ModelJudged, ModelTrained, Outcome, SourceExtracted, TableExported, TableUpdated, TrafficMove,
+        TrafficMoved,
+    },
     work::Work,
 };
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -80,6 +84,11 @@ pub(crate) fn moved_traffic(moved: &TrafficMoved) -> String {
 fn asked(work: &Work) -> String {
     match work {
         Work::IngestFile(work) => format!("read {} under its contract", work.object.name()),
+        Work::ExtractSource(work) => match &work.select {
+            Selection::Table(table) => format!("extract {table}"),
+            Selection::Query(_) => "extract what a query gives".to_owned(),
+            Selection::Sheet(sheet) => format!("extract {}", sheet.object.name()),
+        },
         Work::LoadTable(work) => format!("load into {}", work.table),
         Work::TransformTable(work) => format!("fill {}", work.table),
         Work::ExportTable(work) => format!("copy {} to {}", work.table, work.to),
@@ -94,6 +103,14 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         Outcome::BatchIngested(BatchIngested { rows, bad_rows: 0, .. }) => format!("{rows} rows keep the contract"),
         Outcome::BatchIngested(BatchIngested { rows, bad_rows, .. }) => {
             format!("{rows} rows keep the contract, {bad_rows} in quarantine")
+        }
+        Outcome::SourceExtracted(SourceExtracted { rows, bad_rows, everything, .. }) => {
+            let rows = if *everything { format!("all {rows} rows") } else { format!("{rows} changed rows") };
+            if *bad_rows == 0 {
+                format!("{rows} extracted")
+            } else {
+                format!("{rows} extracted, {bad_rows} in quarantine")
+            }
         }
         Outcome::TableUpdated(TableUpdated { table, superseded: true, .. }) => {
             format!("{table} holds a newer upload already")

@@ -35,6 +35,7 @@ async fn load(stub: &Stub, name: &str, write: WriteMode) -> LoadTable {
         layout: TableLayout { cluster_by: vec!["id".into()], ..TableLayout::default() },
         sequence: 1,
         uploaded: None,
+        deletes: false,
     }
 }
 

@@ -153,6 +153,7 @@ async fn a_merge_overwrites_by_key_and_of_rows_with_one_key_the_last_wins() {
             layout: TableLayout::default(),
             sequence: 1,
             uploaded: None,
+            deletes: false,
         };
         let state = cloud.warehouse.ensure_load(job, &load).await.unwrap();
         assert!(matches!(state, JobState::Done(_)));

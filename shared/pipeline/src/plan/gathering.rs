@@ -191,5 +191,6 @@ fn load_of(source: &Source, batches: &[&BatchIngested]) -> LoadTable {
         // Appends have no order.
         sequence: 0,
         uploaded: None,
+        deletes: false,
     }
 }

@@ -207,6 +207,7 @@ fn load_work(source: &Source, batch: &Batch<'_>, rows: Rows<'_>) -> Result<Work,
         layout: source.layout.clone(),
         sequence: batch.object.generation,
         uploaded,
+        deletes: false,
     }))
 }
 

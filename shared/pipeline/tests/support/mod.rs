@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use millstream_events::{
-    Command, StepFact,
+    Command, Fingerprint, StepFact,
     compute::Compute,
     contract::{Column, ColumnType, Contract},
-    fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, TableExported, TableUpdated},
+    extract::Bookmark,
+    fact::{BatchIngested, ModelJudged, ModelTrained, Outcome, SourceExtracted, TableExported, TableUpdated},
     history::{Entry, Record},
     names::{ObjectPath, RunId, TableName},
     trigger::ObjectFinalized,
@@ -111,6 +112,18 @@ pub(crate) fn outcome(command: &Command, version: u64) -> Outcome {
             quarantine: None,
             reasons: BTreeMap::new(),
             columns: work.contract.columns.clone(),
+            notes: vec![],
+        }),
+        Work::ExtractSource(work) => Outcome::SourceExtracted(SourceExtracted {
+            batches: vec![work.batches.join("range-00000.parquet").unwrap()],
+            rows: 1,
+            bad_rows: 0,
+            quarantine: vec![],
+            reasons: BTreeMap::new(),
+            columns: work.contract.columns.clone(),
+            bookmark: Bookmark { shape: Fingerprint::of("shape", []), position: Some(format!("after-{version}")) },
+            everything: work.since.is_none(),
+            deletes: false,
             notes: vec![],
         }),
         Work::LoadTable(work) => updated(&work.table, version),

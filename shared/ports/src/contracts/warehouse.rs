@@ -135,6 +135,7 @@ pub(super) async fn batch(
         layout: TableLayout::default(),
         sequence: 1,
         uploaded: None,
+        deletes: false,
     }
 }
 
@@ -366,6 +367,7 @@ pub async fn an_export_can_be_loaded_again(peer: &dyn WarehousePeer) {
             layout: TableLayout::default(),
             sequence: 1,
             uploaded: None,
+            deletes: false,
         };
         ensure(peer, &at.to_string(), &load).await.unwrap();
     }

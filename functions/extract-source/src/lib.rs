@@ -1,0 +1,1 @@
+//! Ensures the rows that a source has are Parquet batches.

@@ -1,0 +1,1 @@
+//! Workbooks of the object store as a source.

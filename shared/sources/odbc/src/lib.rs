@@ -1,0 +1,1 @@
+//! DB2, and whatever else has an ODBC driver, as a source.
