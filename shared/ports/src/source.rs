@@ -84,7 +84,9 @@ pub struct Read {
     /// The columns, by the source's names; all of them where it is empty.
     pub only: Vec<String>,
     /// How what changed is found. A row that a [`Changes::Log`] tells of has the column
-    /// [`DELETED_COLUMN`](millstream_events::extract::DELETED_COLUMN) last, also in the first, full reading.
+    /// [`DELETED_COLUMN`](millstream_events::extract::DELETED_COLUMN) last, a BOOL and never NULL, also in the first, full
+    /// reading. A row that is deleted has values in the key's columns alone, also where others are required. Rows of a log
+    /// come in the order they were committed in, in one range: of rows with one key the last one counts.
     pub changes: Changes,
     /// The position to start after, as an earlier plan gave it; everything is read where it is absent.
     pub since: Option<String>,
@@ -128,6 +130,10 @@ pub struct KeyRange {
 pub struct ReadPlan {
     /// The columns, in the order of the batches.
     pub columns: Vec<SourceColumn>,
+    /// Whether it reads everything there is, so that a row of the table that it does not read is gone at the source: always
+    /// where the reading has no `since`, and also where it has one that cannot be gone on from (a log that lost its place, a
+    /// table that was truncated). `false` where it reads what changed.
+    pub everything: bool,
     /// The column the ranges are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split_by: Option<String>,
