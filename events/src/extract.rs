@@ -116,13 +116,14 @@ pub struct Sheet {
 /// Which cells of a workbook are the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Cells {
-    /// The sheet's name; by default the first one.
+    /// The sheet's name; by default the first one that is not hidden.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
     /// The cells, such as `B3:F200`, or columns alone, such as `B:F`; by default all that are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<String>,
-    /// The row of the header, from 1 within the range; 0 when there is none and the contract's order counts. By default 1.
+    /// The row of the header, from 1 within the range (without one: within the sheet); 0 when there is none and the contract's
+    /// order counts. By default the first row with a value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_row: Option<u32>,
 }

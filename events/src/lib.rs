@@ -3,6 +3,7 @@
 //! Three kinds of event: a [`trigger`] comes from outside, a command ([`work`]) asks one function to ensure one step,
 //! a [`fact`] says what is now true. Ids are derived from content, so that a repetition is recognised as one.
 
+pub mod cell_range;
 pub mod compute;
 pub mod contract;
 pub mod event;

@@ -82,7 +82,7 @@ fn whatever_the_loader_would_do_differently_is_ingested_first() {
         let command = first(&directly(pipeline), &uploaded("sales/a.jsonl"));
         assert!(matches!(command.work, Work::IngestFile(_)), "{what}: {command:?}");
     }
-    for name in ["sales/a.jsonl.zst", "sales/a.parquet.gz", "sales/a.unknown"] {
+    for name in ["sales/a.jsonl.zst", "sales/a.parquet.gz", "sales/a.xlsx", "sales/a.unknown"] {
         let command = first(&directly(strict("sales/*")), &uploaded(name));
         assert!(matches!(command.work, Work::IngestFile(_)), "{name}: {command:?}");
     }

@@ -42,7 +42,7 @@ pub(crate) struct Load<'a> {
 impl BigQueryWarehouse {
     /// Its configuration.
     pub(crate) fn load_configuration(&self, load: Load<'_>) -> PortResult<Value> {
-        let (read, beyond) = source(load.files, load.uploaded);
+        let (read, beyond) = source(load.files, load.uploaded)?;
         let layout = load.layout.cloned().unwrap_or_default();
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
         let configuration = JobConfigurationLoad {
@@ -73,6 +73,7 @@ impl BigQueryWarehouse {
             Known::Owed(id) => {
                 self.check_files(load).await?;
                 self.api.create_dataset(load.table.dataset()).await?;
+                let files = self.unmarked(load, job).await?;
                 let table = self.api.table(&load.table).await?;
                 let schema = match &table {
                     Some(table) => schema::grown(&load.table.to_string(), table.fields(), &load.columns)?,
@@ -80,7 +81,7 @@ impl BigQueryWarehouse {
                 };
                 let configuration = self.load_configuration(Load {
                     table: &load.table,
-                    files: &load.batches,
+                    files: &files,
                     uploaded: load.uploaded.as_ref(),
                     schema: &schema,
                     layout: table.is_none().then_some(&load.layout),
@@ -93,6 +94,7 @@ impl BigQueryWarehouse {
         };
         let JobState::Done(done) = state else { return Ok(JobState::Running) };
         self.committed(load, &done, None).await?;
+        self.drop_unmarked(load, job).await;
         let rows = number(done.statistics.load.output_rows.as_deref()).unwrap_or_default();
         let total_rows = done.label(ROWS_BEFORE).unwrap_or_default() + rows;
         Ok(JobState::Done(TableWrite { rows, total_rows, version: done.version(), superseded: false }))

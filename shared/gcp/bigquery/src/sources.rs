@@ -25,6 +25,12 @@ impl BigQueryWarehouse {
         if load.batches.is_empty() || load.columns.is_empty() {
             return Err(PortError::invalid(format!("the load of {} has no files or no columns", load.table)));
         }
+        if load.deletes && load.uploaded.is_some() {
+            return Err(PortError::invalid(format!(
+                "the load of {} is of a file as it was uploaded, in which no row can be marked as deleted",
+                load.table
+            )));
+        }
         if load.batches.len() > MOST_FILES {
             return Err(PortError::invalid(format!(
                 "{} files are more than the {MOST_FILES} that BigQuery loads at once; use a shorter window",
@@ -67,7 +73,7 @@ fn changed(object: &ObjectPath, when: &str) -> PortError {
 pub(crate) fn source(
     files: &[ObjectPath],
     uploaded: Option<&UploadedFile>,
-) -> (JobConfigurationLoad, Map<String, Value>) {
+) -> PortResult<(JobConfigurationLoad, Map<String, Value>)> {
     let mut load = JobConfigurationLoad {
         source_uris: Some(files.iter().map(ToString::to_string).collect()),
         // Rows that do not fit fail the load: they were to be found before, or the file was said to be clean.
@@ -88,8 +94,9 @@ pub(crate) fn source(
             load.source_format = Some("CSV".into());
             csv(&mut load, &mut beyond, uploaded.map(|uploaded| &uploaded.options), files);
         }
+        FileFormat::Workbook => return Err(PortError::invalid("BigQuery loads no workbooks: ingest the file first")),
     }
-    (load, beyond)
+    Ok((load, beyond))
 }
 
 fn csv(
@@ -126,7 +133,7 @@ mod tests {
             format: FileFormat::Csv,
             options: FileOptions { null_values: vec!["NA".into()], ..FileOptions::default() },
         };
-        let (load, beyond) = source(&file, Some(&uploaded));
+        let (load, beyond) = source(&file, Some(&uploaded)).unwrap();
         assert_eq!((load.skip_leading_rows, load.field_delimiter.as_deref()), (Some(1), Some("\t")));
         assert_eq!((load.max_bad_records, load.source_format.as_deref()), (Some(0), Some("CSV")));
         assert_eq!(Value::Object(beyond), json!({ "nullMarkers": ["", "NA"], "sourceColumnMatch": "NAME" }));

@@ -49,6 +49,7 @@ fn reads_columns(source: &Source, format: FileFormat) -> bool {
         }
         // By name, and a name that the table does not have refuses the file.
         FileFormat::JsonLines | FileFormat::Parquet => source.contract.on_new_column == OnNewColumn::Reject,
+        FileFormat::Workbook => false,
     }
 }
 
