@@ -81,7 +81,7 @@ impl Default for BatchSize {
 pub struct Read {
     /// The table, query or sheet.
     pub select: Selection,
-    /// The columns, by the source's names; all of them where it is empty.
+    /// The columns, by the source's names, in the order they are read in; all of them where it is empty.
     pub only: Vec<String>,
     /// How what changed is found. A row that a [`Changes::Log`] tells of has the column
     /// [`DELETED_COLUMN`](millstream_events::extract::DELETED_COLUMN) last, a BOOL and never NULL, also in the first, full
@@ -140,7 +140,8 @@ pub struct ReadPlan {
     /// The ranges, in order; one that is open at both ends where the table is read in one piece. Never empty.
     pub ranges: Vec<KeyRange>,
     /// Where the next extraction starts: nothing after this position is read, so that what the plan covers does not depend on
-    /// when it is read. Absent where everything is read each time or there is no row.
+    /// when it is read. Absent where everything is read each time or there is no row. Never before `since`, also when the
+    /// newest rows were deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
     /// About how many rows it reads.

@@ -25,6 +25,10 @@ pub mod ledger;
 pub mod models;
 pub mod object_store;
 pub mod secrets;
+#[cfg(feature = "sources")]
+pub mod source;
+#[cfg(feature = "sources")]
+pub mod source_changes;
 pub mod trainer;
 pub mod warehouse;
 mod warehouse_batches;
@@ -36,6 +40,8 @@ pub use ledger::all as ledger;
 pub use models::all as models;
 pub use object_store::all as object_store;
 pub use secrets::{SecretsPeer, all as secrets};
+#[cfg(feature = "sources")]
+pub use source::{Abilities, Item, SourceFixture, all as source};
 pub use trainer::{TrainerPeer, all as trainer};
 pub use warehouse::{WarehousePeer, all as warehouse};
 pub use warehouse_sql::all as warehouse_sql;

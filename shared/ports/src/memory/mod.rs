@@ -5,6 +5,10 @@ mod clock;
 mod models;
 mod object_store;
 mod secrets;
+#[cfg(feature = "sources")]
+mod source;
+#[cfg(feature = "sources")]
+mod source_table;
 mod trainer;
 mod warehouse;
 
@@ -13,5 +17,7 @@ pub use clock::ManualClock;
 pub use models::MemoryModels;
 pub use object_store::MemoryObjectStore;
 pub use secrets::MemorySecrets;
+#[cfg(feature = "sources")]
+pub use source::{MemoryCell, MemorySource, MemorySources, MemoryTable};
 pub use trainer::{MemoryTrainer, TrainingEnd};
 pub use warehouse::MemoryWarehouse;
