@@ -147,7 +147,10 @@ impl Event {
         match self {
             Self::ObjectFinalized(object) => of("object", format!("{}\n{}", object.object, object.generation)),
             Self::MessagePublished(message) => of("message", format!("{}\n{}", message.topic, message.data)),
-            Self::ScheduleFired(tick) => of("tick", format!("{}\n{}", tick.pipeline, tick.scheduled_at.timestamp())),
+            Self::ScheduleFired(tick) => {
+                let source = tick.source.as_ref().map(|source| format!("\n{source}")).unwrap_or_default();
+                of("tick", format!("{}\n{}{source}", tick.pipeline, tick.scheduled_at.timestamp()))
+            }
             Self::SweepDue(_) => "sweep".to_owned(),
             Self::RunRequested(request) => of("run", format!("{}\n{}", request.pipeline, request.request)),
             Self::RetryRequested(retry) => {

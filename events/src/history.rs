@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{StepFact, StepRef},
+    extract::Bookmark,
     fact::{Outcome, Reason, TrafficMoved},
     fingerprint::Fingerprint,
     names::{RunId, StepName, TableName},
@@ -28,7 +29,16 @@ pub enum Record {
     Started {
         /// What started it, for a person: `schedule 0 6 * * *`, `millstream run`.
         by: String,
+        /// The sources that it extracts; when absent, those without a schedule of their own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        extracts: Option<Vec<String>>,
+        /// Whether they are extracted in full, whatever changed since the last time.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        full_refresh: bool,
     },
+    /// It is the run's turn to extract into a table. Turns of one table follow each other, so that each begins where the last
+    /// one that was loaded had come to.
+    Turn(Turn),
     /// A step's command was issued.
     Requested(StepRef),
     /// A step is done.
@@ -53,6 +63,20 @@ pub enum Record {
     Retried(StepRef),
     /// The run had nothing more to do.
     Finished(Finished),
+}
+
+/// One turn at extracting into a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// The table. Not the source: it may be renamed, and goes on where it was.
+    pub table: TableName,
+    /// 1, 2 and so on over all runs.
+    pub number: u32,
+    /// Orders the turns' writes among those of uploads: grows with each turn.
+    pub sequence: u64,
+    /// Where the last loaded extraction had come to; absent when everything is to be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Bookmark>,
 }
 
 /// A file of a gathered load.
@@ -91,6 +115,7 @@ impl Record {
             Self::Deferred(fact) => Event::StepDeferred(fact.clone()).id(),
             Self::Moved(moved) => Event::TrafficMoved(moved.clone()).id(),
             Self::Gathered { table, number, .. } => format!("gathered-{table}-{number}"),
+            Self::Turn(Turn { table, number, .. }) => format!("turn-{table}-{number}"),
             Self::Retried(step) => derived("retried", step),
             Self::Finished(finished) => format!("finished-{}", finished.plan),
         }

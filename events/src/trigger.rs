@@ -35,6 +35,9 @@ pub struct ScheduleFired {
     pub pipeline: crate::names::PipelineName,
     /// The scheduled time, not the time of arrival: it is the tick's identity.
     pub scheduled_at: DateTime<Utc>,
+    /// The source whose own schedule it is; absent for the pipeline's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// The sweep's tick: look at everything that is open and ask again for what is owed.
@@ -48,6 +51,9 @@ pub struct RunRequested {
     pub pipeline: crate::names::PipelineName,
     /// Tells two requests apart; chosen once by the caller, so that a redelivered request is the same request.
     pub request: String,
+    /// Whether sources are extracted in full, whatever changed since the last time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full_refresh: bool,
 }
 
 /// A person asked to try the failed steps of a run again (`millstream retry`).

@@ -20,7 +20,7 @@ use millstream_events::{
 };
 use millstream_ports::{
     ByteStream, EndpointState, Endpoints, EventBus, ExportJob, ExportWrite, JobState, Ledger, ModelRegistry,
-    ModelVersion, NewVersion, ObjectMeta, ObjectRead, ObjectStore, OpenMark, PortError, PortResult, Precondition,
+    ModelVersion, NewVersion, ObjectMeta, ObjectRead, ObjectStore, OpenMark, PortError, PortResult, Precondition, TurnHolder, TurnMark,
     PredictError, QueryAnswer, Recorded, Scorer, ServingStats, Snapshot, TableFacts, TableWrite, Trainer, TrainingJob,
     TrainingState, Verdict, Warehouse,
 };
@@ -169,6 +169,14 @@ impl Ledger for Faulty<dyn Ledger> {
 
     async fn open_runs(&self) -> PortResult<Vec<RunId>> {
         self.faults.around(self.inner.open_runs()).await
+    }
+
+    async fn turn(&self, table: &TableName) -> PortResult<Option<(TurnHolder, TurnMark)>> {
+        self.faults.around(self.inner.turn(table)).await
+    }
+
+    async fn take_turn(&self, table: &TableName, holder: TurnHolder, seen: Option<TurnMark>) -> PortResult<bool> {
+        self.faults.around(self.inner.take_turn(table, holder, seen)).await
     }
 
     async fn runs(&self) -> PortResult<Vec<RunId>> {

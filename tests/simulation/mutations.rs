@@ -12,7 +12,7 @@ use millstream_events::{
     work::{LoadTable, TransformTable},
 };
 use millstream_ports::{
-    ExportJob, ExportWrite, JobState, Ledger, OpenMark, PortResult, QueryAnswer, Recorded, Snapshot, TableFacts,
+    ExportJob, ExportWrite, JobState, Ledger, OpenMark, PortResult, QueryAnswer, Recorded, Snapshot, TableFacts, TurnHolder, TurnMark,
     TableWrite, Warehouse,
 };
 
@@ -101,6 +101,14 @@ impl Ledger for Forgetful {
 
     async fn open_runs(&self) -> PortResult<Vec<RunId>> {
         self.inner.open_runs().await
+    }
+
+    async fn turn(&self, table: &TableName) -> PortResult<Option<(TurnHolder, TurnMark)>> {
+        self.inner.turn(table).await
+    }
+
+    async fn take_turn(&self, table: &TableName, holder: TurnHolder, seen: Option<TurnMark>) -> PortResult<bool> {
+        self.inner.take_turn(table, holder, seen).await
     }
 
     async fn runs(&self) -> PortResult<Vec<RunId>> {

@@ -58,6 +58,7 @@ pub fn pipelines() -> Pipelines {
         description: None,
         schedule: None,
         message: None,
+        extracts: Vec::new(),
         sources: vec![
             source("sales", "sales/*.csv", WriteMode::Append),
             source("products", "products.csv", WriteMode::Replace),

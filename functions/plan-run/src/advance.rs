@@ -25,8 +25,11 @@ impl PlanRun {
             if asking == Asking::Again && self.gather(run, &plan, &snapshot.history).await? {
                 continue;
             }
-            // A run whose files wait for others stays open: only the sweep knows when they have waited enough.
-            if plan.owed().next().is_some() || !plan.gatherings.is_empty() {
+            if self.take_turns(run, &plan).await? {
+                continue;
+            }
+            // A run whose files wait for others, or that waits for its turn, stays open: the sweep knows when that has ended.
+            if plan.owed().next().is_some() || !plan.gatherings.is_empty() || !plan.turns.is_empty() {
                 if snapshot.open.is_none() {
                     self.ports.ledger.open(run).await?;
                 }

@@ -85,7 +85,8 @@ impl PlanRun {
         }
         for pipeline in woken {
             let by = format!("a message on {}", message.topic);
-            self.start(&pipeline, &format!("message-{}", content.short()), &by).await?;
+            let started = Record::Started { by, extracts: None, full_refresh: false };
+            self.start(&pipeline, &format!("message-{}", content.short()), started).await?;
         }
         Ok(())
     }

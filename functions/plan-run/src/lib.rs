@@ -8,6 +8,7 @@ mod intake;
 mod probe;
 mod retry;
 mod sweep;
+mod turns;
 
 use std::{
     sync::{
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use millstream_events::{
     Envelope, Event,
+    extract::ExtractSource,
     history::Record,
     names::{PipelineName, RunId},
     work::{self, WorkKind},
@@ -43,6 +45,7 @@ pub const DECLARATION: Declaration = Declaration {
         "dev.millstream.run.requested.v1",
         "dev.millstream.retry.requested.v1",
         "dev.millstream.batch.ingested.v1",
+        "dev.millstream.source.extracted.v1",
         "dev.millstream.table.updated.v1",
         "dev.millstream.table.exported.v1",
         "dev.millstream.model.trained.v1",
@@ -54,6 +57,7 @@ pub const DECLARATION: Declaration = Declaration {
     ],
     emits: &[
         <work::IngestFile as WorkKind>::TYPE,
+        <ExtractSource as WorkKind>::TYPE,
         <work::LoadTable as WorkKind>::TYPE,
         <work::TransformTable as WorkKind>::TYPE,
         <work::ExportTable as WorkKind>::TYPE,
@@ -142,12 +146,26 @@ impl PlanRun {
             Event::ObjectFinalized(object) => self.take_upload(object).await,
             Event::MessagePublished(message) => self.take_message(message).await,
             Event::ScheduleFired(tick) => {
-                let key = format!("tick-{}", tick.scheduled_at.format("%Y%m%dT%H%M%SZ"));
-                self.start(&tick.pipeline, &key, "its schedule").await
+                let time = tick.scheduled_at.format("%Y%m%dT%H%M%SZ");
+                let (key, by) = match &tick.source {
+                    Some(source) => (format!("tick-{time}-{source}"), format!("the schedule of {source}")),
+                    None => (format!("tick-{time}"), "its schedule".to_owned()),
+                };
+                let extracts = tick.source.clone().map(|source| vec![source]);
+                self.start(&tick.pipeline, &key, Record::Started { by, extracts, full_refresh: false }).await
             }
             Event::RunRequested(request) => {
                 let key = format!("manual-{}", request.request);
-                self.start(&request.pipeline, &key, "millstream run").await
+                let by = if request.full_refresh { "millstream run --full-refresh" } else { "millstream run" };
+                // A person means all of its sources, those with a schedule of their own too.
+                let extracts = self
+                    .pipelines()
+                    .by_name
+                    .get(&request.pipeline)
+                    .map(|pipeline| pipeline.extracts.iter().map(|extract| extract.name.clone()).collect());
+                let full_refresh = request.full_refresh;
+                let started = Record::Started { by: by.to_owned(), extracts, full_refresh };
+                self.start(&request.pipeline, &key, started).await
             }
             Event::RetryRequested(retry) => self.take_retry(retry).await,
             Event::SweepDue(_) => self.take_tick().await,
@@ -185,7 +203,7 @@ impl PlanRun {
     }
 
     /// Starts a run over the tables as they stand.
-    async fn start(&self, pipeline: &PipelineName, key: &str, by: &str) -> PortResult<()> {
+    async fn start(&self, pipeline: &PipelineName, key: &str, started: Record) -> PortResult<()> {
         let Ok(key) = key.parse() else {
             tracing::warn!(%pipeline, key, "refused: a run cannot have this key");
             return Ok(());
@@ -195,7 +213,7 @@ impl PlanRun {
             return Ok(());
         }
         let run = RunId { pipeline: pipeline.clone(), key };
-        self.record_trigger(&run, Record::Started { by: by.to_owned() }).await?;
+        self.record_trigger(&run, started).await?;
         self.advance(&run, Asking::New).await
     }
 

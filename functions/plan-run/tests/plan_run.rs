@@ -53,6 +53,7 @@ fn pipelines() -> Pipelines {
         description: None,
         schedule: Some("0 6 * * *".into()),
         message: Some("rebuild".into()),
+        extracts: Vec::new(),
         sources: vec![
             source("sales", "sales/{date}/*.csv", None),
             source("clicks", "messages/clicks/*.jsonl", Some("clicks")),
@@ -260,7 +261,7 @@ async fn schedules_messages_and_people_start_runs_over_the_tables_as_they_stand(
     let stage = stage();
     let tick = |seconds| {
         let scheduled_at = DateTime::from_timestamp(seconds, 0).unwrap();
-        Event::ScheduleFired(ScheduleFired { pipeline: "shop".parse().unwrap(), scheduled_at })
+        Event::ScheduleFired(ScheduleFired { pipeline: "shop".parse().unwrap(), scheduled_at, source: None })
     };
     let monday = stage.deliver(tick(0)).await;
     assert_eq!(monday[0].step.run.to_string(), "shop/tick-19700101T000000Z");
@@ -269,7 +270,7 @@ async fn schedules_messages_and_people_start_runs_over_the_tables_as_they_stand(
     assert_ne!(stage.deliver(tick(86_400)).await[0].step.fingerprint, monday[0].step.fingerprint);
     let wake = MessagePublished { topic: "rebuild".into(), data: "now".into() };
     assert_eq!(stage.deliver(Event::MessagePublished(wake)).await.len(), 1);
-    let request = RunRequested { pipeline: "shop".parse().unwrap(), request: "1".into() };
+    let request = RunRequested { pipeline: "shop".parse().unwrap(), request: "1".into(), full_refresh: false };
     assert_eq!(stage.deliver(Event::RunRequested(request)).await[0].step.run.key.as_str(), "manual-1");
 }
 

@@ -32,7 +32,7 @@ variable "budget" {
 }
 
 variable "schedules" {
-  description = "Cron expressions in UTC by pipeline."
+  description = "Cron expressions in UTC by pipeline, or by pipeline/source."
   type        = map(string)
   default     = {}
 }

@@ -20,11 +20,11 @@ module "schedule" {
 
   project     = module.services.project
   region      = var.region
-  name        = "millstream-schedule-${each.key}"
-  description = "Runs the pipeline ${each.key}."
+  name        = "millstream-schedule-${replace(each.key, "/", "--")}"
+  description = "Runs ${each.key}."
   cron        = each.value
   event_type  = "dev.millstream.schedule.fired.v1"
-  data        = { pipeline = each.key }
+  data        = zipmap(slice(["pipeline", "source"], 0, length(split("/", each.key))), split("/", each.key))
   function    = module.function["plan-run"]
   invoker     = google_service_account.scheduler.email
   retries     = 5

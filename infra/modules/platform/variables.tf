@@ -128,7 +128,7 @@ variable "message_topics" {
 }
 
 variable "schedules" {
-  description = "Cron expressions in UTC by pipeline: `{ fraud = \"0 10 * * *\" }`."
+  description = "Cron expressions in UTC by pipeline, or by pipeline and source: `{ fraud = \"0 10 * * *\", \"shop/customers\" = \"0 * * * *\" }`."
   type        = map(string)
   default     = {}
 }

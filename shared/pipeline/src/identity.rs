@@ -5,14 +5,15 @@
 
 use millstream_events::{
     Fingerprint,
-    history::GatheredFile,
+    extract::Changes,
+    history::{GatheredFile, Turn},
     names::{ModelName, TableName},
     trigger::ObjectFinalized,
     work::WriteMode,
 };
 use serde::Serialize;
 
-use crate::model::{Export, Source, SqlModel, Training};
+use crate::model::{Export, Extract, Source, SqlModel, Training};
 
 /// Hashes a step's definition as canonical JSON. Maps in it are sorted ones, so order of writing cannot show.
 fn of(domain: &str, definition: &impl Serialize) -> Fingerprint {
@@ -65,6 +66,22 @@ pub(crate) fn load(
 pub(crate) fn gathered(table: &TableName, files: &[GatheredFile]) -> Fingerprint {
     let loads: Vec<&Fingerprint> = files.iter().map(|file| &file.load).collect();
     of("load/1/gathered", &(table, loads))
+}
+
+/// What an extraction is of: where another thing was extracted before, what had been loaded of that says nothing.
+pub(crate) fn extracted_thing(extract: &Extract) -> Fingerprint {
+    let cursor = match &extract.changes {
+        Changes::Everything => None,
+        Changes::Cursor(cursor) => Some(("cursor", cursor.column.as_str())),
+        Changes::Log(log) => Some(("log", log.slot.as_str())),
+    };
+    of("extracted/1", &(&extract.connection, &extract.select, cursor))
+}
+
+/// A turn at extracting into a table, and the load of what it gave. A turn is done once, whatever its definition says by then:
+/// others go on where it came to.
+pub(crate) fn turn(turn: &Turn) -> Fingerprint {
+    of("turn/1", &(&turn.table, turn.number, turn.sequence))
 }
 
 /// A table as a source leaves it: the loads that made it.

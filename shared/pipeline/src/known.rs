@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use millstream_events::{
     Fingerprint, StepRef,
     fact::{BatchIngested, Outcome, Reason},
-    history::{GatheredFile, History, Record},
+    history::{GatheredFile, History, Record, Turn},
     names::{StepName, TableName},
     trigger::ObjectFinalized,
 };
@@ -17,6 +17,10 @@ pub(crate) struct Known<'a> {
     pub(crate) uploads: Vec<&'a ObjectFinalized>,
     /// Whether the run is over the tables as they stand.
     pub(crate) started: bool,
+    /// The sources that such a run extracts, and whether in full; none said where those without a schedule are meant.
+    pub(crate) extracts: Option<&'a [String]>,
+    pub(crate) full_refresh: bool,
+    turns: BTreeMap<(&'a TableName, u32), &'a Turn>,
     gathered: BTreeMap<(&'a TableName, u32), &'a [GatheredFile]>,
     requested: BTreeSet<&'a StepRef>,
     retried: BTreeSet<&'a StepRef>,
@@ -42,7 +46,12 @@ impl<'a> Known<'a> {
         for record in history.records() {
             match record {
                 Record::Uploaded { object, .. } => known.uploads.push(object),
-                Record::Started { .. } => known.started = true,
+                Record::Started { extracts, full_refresh, .. } => {
+                    known.started = true;
+                    known.extracts = extracts.as_deref();
+                    known.full_refresh = *full_refresh;
+                }
+                Record::Turn(turn) => drop(known.turns.insert((&turn.table, turn.number), turn)),
                 Record::Gathered { table, number, files } => {
                     known.gathered.insert((table, *number), files);
                 }
@@ -81,6 +90,12 @@ impl<'a> Known<'a> {
     /// The gathered loads of a table, in the order of their numbers.
     pub(crate) fn gathered(&self, table: &TableName) -> Vec<&'a [GatheredFile]> {
         self.gathered.iter().filter(|((of, _), _)| *of == table).map(|(_, files)| *files).collect()
+    }
+
+    /// The run's turns at extracting into a table, in order.
+    pub(crate) fn turns(&self, table: &TableName) -> impl DoubleEndedIterator<Item = &'a Turn> {
+        let table = table.clone();
+        self.turns.iter().filter(move |((of, _), _)| **of == table).map(|(_, turn)| *turn)
     }
 
     /// The batch that a step made.

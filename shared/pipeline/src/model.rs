@@ -6,6 +6,7 @@ use millstream_events::{
     Fingerprint,
     compute::Compute,
     contract::{Contract, FileOptions},
+    extract::{Changes, Connection, ExtractLimits, Selection},
     names::{ModelName, PipelineName, TableName},
     work::{DataFormat, Program, Serving, TableLayout, WriteMode},
 };
@@ -52,14 +53,46 @@ pub struct Pipeline {
     pub schedule: Option<String>,
     /// A topic: each message is a run over the tables as they stand.
     pub message: Option<String>,
-    /// Where rows come from.
+    /// Where rows come from that are uploaded or published.
     pub sources: Vec<Source>,
+    /// Where rows come from that are extracted.
+    pub extracts: Vec<Extract>,
     /// SQL models, each after those it reads.
     pub models: Vec<SqlModel>,
     /// Copies in the lake.
     pub exports: Vec<Export>,
     /// What is learned.
     pub trainings: Vec<Training>,
+}
+
+/// A database's table or a workbook whose rows are extracted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extract {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// A cron expression (UTC) of its own: each tick is a run that extracts it alone. Without one it is extracted by the
+    /// pipeline's own runs over the tables as they stand.
+    pub schedule: Option<String>,
+    /// How the source is reached.
+    pub connection: Connection,
+    /// What is read.
+    pub select: Selection,
+    /// The columns to read; all of them where it is empty.
+    pub only: Vec<String>,
+    /// The column whose ranges are read at once.
+    pub split_by: Option<String>,
+    /// How what changed is found.
+    pub changes: Changes,
+    /// What one extraction may take.
+    pub limits: ExtractLimits,
+    /// What its rows must be; without columns, those of the source.
+    pub contract: Contract,
+    /// The table they go to.
+    pub table: TableName,
+    /// How. An extraction of everything replaces the table, where otherwise only what changed is read.
+    pub write: WriteMode,
+    /// The table's layout.
+    pub layout: TableLayout,
 }
 
 /// Where rows come from.
@@ -139,10 +172,20 @@ pub struct Training {
 }
 
 impl Pipeline {
+    /// Its own cron expression, and those of its sources with theirs.
+    pub fn schedules(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        let own = self.schedule.as_deref().map(|cron| (None, cron));
+        let of_sources = self.extracts.iter().filter_map(move |extract| {
+            Some((Some(extract.name.as_str()), extract.schedule.as_deref()?))
+        });
+        own.into_iter().chain(of_sources)
+    }
+
     /// Whether one of this pipeline's steps fills the table.
     #[must_use]
     pub fn fills(&self, table: &TableName) -> bool {
         self.sources.iter().any(|source| source.table == *table)
+            || self.extracts.iter().any(|extract| extract.table == *table)
             || self.models.iter().any(|model| model.table == *table)
     }
 }

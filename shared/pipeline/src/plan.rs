@@ -1,6 +1,7 @@
 //! A run's plan: every step, its identity, and where it stands.
 
 mod direct;
+mod extraction;
 mod gathering;
 mod sources;
 mod state;
@@ -15,8 +16,11 @@ use millstream_events::{
     work::{ExportTable, PromoteModel, TrainModel, TransformTable, Work},
 };
 
-pub use self::gathering::Gathering;
 pub use self::state::{PlannedStep, RunState, StepState};
+pub use self::{
+    extraction::{TurnEnd, TurnWanted, turn_end},
+    gathering::Gathering,
+};
 use crate::{
     identity,
     known::{Known, Standing},
@@ -33,6 +37,8 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Files that wait for others to be loaded with: the run goes on when they have waited long enough.
     pub gatherings: Vec<Gathering>,
+    /// Turns at extracting that the run waits for: whoever plans it takes them when those before have ended.
+    pub turns: Vec<TurnWanted>,
 }
 
 impl Plan {
@@ -50,7 +56,7 @@ impl Plan {
         let any = |is: fn(&StepState) -> bool| self.steps.iter().any(|step| is(&step.state));
         if any(|state| matches!(state, StepState::Owed { .. })) {
             RunState::Running
-        } else if !self.gatherings.is_empty() {
+        } else if !self.gatherings.is_empty() || !self.turns.is_empty() {
             RunState::Waiting
         } else if any(|state| matches!(state, StepState::Failed { .. } | StepState::Refused { .. })) {
             RunState::Failed
@@ -87,9 +93,13 @@ pub fn plan(pipelines: &Pipelines, pipeline: &Pipeline, history: &History) -> Pl
         tables: BTreeMap::new(),
         steps: Vec::new(),
         gatherings: Vec::new(),
+        turns: Vec::new(),
     };
     for source in &pipeline.sources {
         planner.source(source);
+    }
+    for extract in &pipeline.extracts {
+        planner.extract(extract);
     }
     for model in &pipeline.models {
         planner.model(model);
@@ -100,7 +110,7 @@ pub fn plan(pipelines: &Pipelines, pipeline: &Pipeline, history: &History) -> Pl
     for training in &pipeline.trainings {
         planner.training(training);
     }
-    Plan { run: history.run.clone(), steps: planner.steps, gatherings: planner.gatherings }
+    Plan { run: history.run.clone(), steps: planner.steps, gatherings: planner.gatherings, turns: planner.turns }
 }
 
 /// What a step that reads a table finds.
@@ -122,6 +132,7 @@ struct Planner<'a> {
     tables: BTreeMap<&'a TableName, Input>,
     steps: Vec<PlannedStep>,
     gatherings: Vec<Gathering>,
+    turns: Vec<TurnWanted>,
 }
 
 impl<'a> Planner<'a> {
@@ -197,10 +208,12 @@ impl<'a> Planner<'a> {
         if self.pipeline.models.iter().any(|model| model.table == *table) {
             return vec![step_name(&format!("model/{table}"))];
         }
-        let source = self.pipeline.sources.iter().find(|source| source.table == *table);
-        let Some(prefix) = source.map(|source| format!("load/{}", source.name)) else {
+        let sources = self.pipeline.sources.iter().map(|source| (&source.table, &source.name));
+        let extracts = self.pipeline.extracts.iter().map(|extract| (&extract.table, &extract.name));
+        let Some((_, source)) = sources.chain(extracts).find(|(fills, _)| *fills == table) else {
             return Vec::new();
         };
+        let prefix = format!("load/{source}");
         let mine = |name: &StepName| name.as_str() == prefix || name.as_str().starts_with(&format!("{prefix}/"));
         self.steps.iter().map(|step| &step.name).filter(|name| mine(name)).cloned().collect()
     }

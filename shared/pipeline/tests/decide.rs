@@ -249,7 +249,7 @@ fn a_run_over_the_tables_as_they_stand_does_its_models_anew() {
     let (pipelines, _) = settled();
     let occasion = |key: &str| {
         let mut history = History::new(format!("shop/{key}").parse().unwrap());
-        history.insert(entry(Record::Started { by: "schedule".into() }));
+        history.insert(entry(Record::Started { by: "schedule".into(), extracts: None, full_refresh: false }));
         settle(&pipelines, &mut history)
     };
     let (monday, tuesday) = (occasion("tick-1"), occasion("tick-2"));

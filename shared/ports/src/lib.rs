@@ -21,7 +21,7 @@ pub mod warehouse;
 pub use bus::EventBus;
 pub use clock::{Clock, SystemClock};
 pub use error::{ErrorKind, PortError, PortResult, optional};
-pub use ledger::{Ledger, OpenMark, Recorded, Snapshot};
+pub use ledger::{Ledger, OpenMark, Recorded, Snapshot, TurnHolder, TurnMark};
 pub use models::{
     Deployed, EndpointState, Endpoints, ModelRegistry, ModelVersion, NewVersion, PredictError, Scorer, ServingStats,
     Verdict,

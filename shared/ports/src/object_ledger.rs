@@ -5,6 +5,7 @@
 //! ```text
 //! runs/{pipeline}/{key}/{record id}.json   one object a record, created once
 //! open/{pipeline}/{key}                    there while the run is open; its generation is the open mark
+//! turns/{table}.json                       whose turn it is to extract into a table; its generation is the turn's mark
 //! ```
 //!
 //! A record never changes, so histories are cached by record: a snapshot lists names and reads only what is new.
@@ -18,13 +19,13 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use millstream_events::{
     history::{Entry, History, Record},
-    names::{ObjectPath, RunId},
+    names::{ObjectPath, RunId, TableName},
 };
 
 use crate::{
     clock::Clock,
     error::{ErrorKind, PortError, PortResult, optional},
-    ledger::{Ledger, OpenMark, Recorded, Snapshot},
+    ledger::{Ledger, OpenMark, Recorded, Snapshot, TurnHolder, TurnMark},
     object_store::{ObjectStore, ObjectStoreExt, Precondition},
 };
 
@@ -58,6 +59,10 @@ impl ObjectLedger {
 
     fn open_path(&self, run: &RunId) -> PortResult<ObjectPath> {
         self.path(format!("open/{run}"))
+    }
+
+    fn turn_path(&self, table: &TableName) -> PortResult<ObjectPath> {
+        self.path(format!("turns/{table}.json"))
     }
 
     fn knows(&self, run: &RunId, id: &str) -> bool {
@@ -161,6 +166,26 @@ impl Ledger for ObjectLedger {
 
     async fn open_runs(&self) -> PortResult<Vec<RunId>> {
         self.run_names("open/").await
+    }
+
+    async fn turn(&self, table: &TableName) -> PortResult<Option<(TurnHolder, TurnMark)>> {
+        let path = self.turn_path(table)?;
+        let Some(read) = optional(self.store.get(&path, None).await)? else { return Ok(None) };
+        let mark = TurnMark(read.meta.generation);
+        let holder = serde_json::from_slice(&read.bytes(RECORD_LIMIT).await?)
+            .map_err(|error| PortError::internal(format!("the turn {path} cannot be read")).caused_by(error))?;
+        Ok(Some((holder, mark)))
+    }
+
+    async fn take_turn(&self, table: &TableName, holder: TurnHolder, seen: Option<TurnMark>) -> PortResult<bool> {
+        let json = serde_json::to_vec(&holder)
+            .map_err(|error| PortError::internal("a turn cannot be written as JSON").caused_by(error))?;
+        let condition = seen.map_or(Precondition::Absent, |mark| Precondition::Generation(mark.0));
+        match self.store.put(&self.turn_path(table)?, json, condition).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn runs(&self) -> PortResult<Vec<RunId>> {

@@ -33,6 +33,21 @@ pub struct ObjectRead {
     pub body: ByteStream,
 }
 
+impl ObjectRead {
+    /// All of its bytes, of which there are at most `limit`.
+    pub async fn bytes(mut self, limit: u64) -> PortResult<Bytes> {
+        let ObjectMeta { path, size, .. } = &self.meta;
+        if *size > limit {
+            return Err(PortError::invalid(format!("{path} has {size} bytes, more than {limit}")));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(*size).unwrap_or_default());
+        while let Some(chunk) = self.body.try_next().await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes.into())
+    }
+}
+
 impl Debug for ObjectRead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ObjectRead").field("meta", &self.meta).finish_non_exhaustive()
@@ -95,15 +110,7 @@ pub trait ObjectStoreExt: ObjectStore {
 
     /// Reads a whole object of at most `limit` bytes.
     async fn read(&self, path: &ObjectPath, limit: u64) -> PortResult<Bytes> {
-        let mut read = self.get(path, None).await?;
-        if read.meta.size > limit {
-            return Err(PortError::invalid(format!("{path} has {} bytes, more than {limit}", read.meta.size)));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(read.meta.size).unwrap_or_default());
-        while let Some(chunk) = read.body.try_next().await? {
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes.into())
+        self.get(path, None).await?.bytes(limit).await
     }
 
     /// Whether an object is there.

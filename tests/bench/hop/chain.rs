@@ -32,6 +32,7 @@ pub(crate) fn pipelines() -> Pipelines {
         description: None,
         schedule: None,
         message: None,
+        extracts: Vec::new(),
         sources: vec![source],
         models: (1..=MODELS).map(model).collect(),
         exports: vec![],

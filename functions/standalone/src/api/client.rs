@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Answer, Code, Operations, Refusal,
-    http::{FileBody, MessageBody, ObjectBody, QueryBody, StepBody, VersionBody},
+    http::{FileBody, MessageBody, ObjectBody, QueryBody, RunBody, StepBody, VersionBody},
     views::{
         EventView, ModelDetails, ModelSummary, QuarantinedFile, QuarantinedRows, Replayed, Rows, RunDetails,
         RunSummary, Shifted, TableView, Taken, TrainingLog,
@@ -92,8 +92,8 @@ impl Operations for Client {
         self.post(&format!("/runs/{run}/log"), &StepBody { step: step.cloned() }).await
     }
 
-    async fn start_run(&self, pipeline: &PipelineName) -> Answer<Taken> {
-        self.post(&format!("/pipelines/{pipeline}/run"), &()).await
+    async fn start_run(&self, pipeline: &PipelineName, full_refresh: bool) -> Answer<Taken> {
+        self.post(&format!("/pipelines/{pipeline}/run"), &RunBody { full_refresh }).await
     }
 
     async fn take(&self, object: &ObjectPath) -> Answer<Taken> {

@@ -116,7 +116,7 @@ impl<'a> Known<'a> {
         for entry in entries {
             match &entry.record {
                 Record::Uploaded { object, .. } => known.started_by.push(object.object.name().to_owned()),
-                Record::Started { by } => known.started_by.push(by.clone()),
+                Record::Started { by, .. } => known.started_by.push(by.clone()),
                 Record::Requested(step) => drop(known.requested.insert(step, entry.at)),
                 Record::Done(fact) => {
                     known.ended.insert(&fact.step, entry.at);

@@ -137,6 +137,11 @@ pub(super) struct StepBody {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RunBody {
+    pub(super) full_refresh: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ObjectBody {
     pub(super) object: ObjectPath,
 }
@@ -186,9 +191,9 @@ async fn training_log(
     }
 }
 
-async fn start_run(State(api): State<Local>, Path(pipeline): Path<String>) -> Response {
+async fn start_run(State(api): State<Local>, Path(pipeline): Path<String>, Json(body): Json<RunBody>) -> Response {
     match named::<PipelineName>(&pipeline) {
-        Ok(pipeline) => Reply(api.start_run(&pipeline).await).into_response(),
+        Ok(pipeline) => Reply(api.start_run(&pipeline, body.full_refresh).await).into_response(),
         Err(refusal) => refusal.into_response(),
     }
 }

@@ -127,11 +127,11 @@ impl Operations for Local {
         training_log::of(&self.0, run, plan.as_ref(), step).await
     }
 
-    async fn start_run(&self, pipeline: &PipelineName) -> Answer<Taken> {
+    async fn start_run(&self, pipeline: &PipelineName, full_refresh: bool) -> Answer<Taken> {
         self.check_pipeline(pipeline)?;
         let request = self.0.clock.now().format("%Y%m%dT%H%M%S%6f").to_string();
         let run = format!("{pipeline}/manual-{request}");
-        self.0.tell(Event::RunRequested(RunRequested { pipeline: pipeline.clone(), request })).await?;
+        self.0.tell(Event::RunRequested(RunRequested { pipeline: pipeline.clone(), request, full_refresh })).await?;
         Ok(Taken { runs: vec![run] })
     }
 

@@ -106,8 +106,8 @@ pub(crate) trait Operations: Send + Sync {
     /// What a training of a run has said: the only one, or the one that `step` names.
     async fn training_log(&self, run: &RunId, step: Option<&StepName>) -> Answer<TrainingLog>;
 
-    /// Starts a run over the tables as they stand.
-    async fn start_run(&self, pipeline: &PipelineName) -> Answer<Taken>;
+    /// Starts a run over the tables as they stand; its sources are extracted, in full where `full_refresh` says so.
+    async fn start_run(&self, pipeline: &PipelineName, full_refresh: bool) -> Answer<Taken>;
 
     /// Takes an object of the landing bucket, which is there already.
     async fn take(&self, object: &ObjectPath) -> Answer<Taken>;

@@ -33,8 +33,10 @@ pub(crate) enum Local {
         wait: bool,
     },
     /// Bring a pipeline up to date and wait for it
-    #[command(after_help = "Examples:\n  millstream run iris\n  millstream run iris --upload iris.csv\n  \
-                            millstream run sales/date=2026-11-24\n  millstream run nightly --again")]
+    #[command(
+        after_help = "Examples:\n  millstream run iris\n  millstream run iris --upload iris.csv\n  millstream run shop --full-refresh\n  \
+                            millstream run sales/date=2026-11-24\n  millstream run nightly --again"
+    )]
     Run(Run),
     /// List runs
     #[command(
@@ -156,9 +158,12 @@ pub(crate) struct Run {
     /// Upload this file first, under its own name; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) upload: Vec<PathBuf>,
-    /// Run over the tables as they stand though nothing changed
+    /// Run over the tables as they stand though nothing changed; sources that are extracted are asked for what changed
     #[arg(long, conflicts_with = "upload")]
     pub(crate) again: bool,
+    /// As --again, and extract every source in full, whatever changed
+    #[arg(long, conflicts_with = "upload")]
+    pub(crate) full_refresh: bool,
 }
 
 /// The arguments of `cost`.

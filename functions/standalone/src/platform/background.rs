@@ -134,15 +134,18 @@ async fn fire_schedules(platform: Arc<Platform>, stop: CancellationToken) {
         let now = platform.clock.now();
         let mut nap = LONGEST_NAP;
         for pipeline in platform.planner.pipelines().by_name.values() {
-            let Some(cron) = pipeline.schedule.as_deref().and_then(schedule::parse) else { continue };
-            let last = fired.entry(pipeline.name.clone()).or_insert(started);
-            if let Some(tick) = schedule::due(&cron, *last, now) {
-                *last = tick;
-                tracing::info!(pipeline = %pipeline.name, %tick, "schedule fired");
-                let event = ScheduleFired { pipeline: pipeline.name.clone(), scheduled_at: tick };
-                publish(&platform, Event::ScheduleFired(event)).await;
+            for (source, cron) in pipeline.schedules() {
+                let Some(cron) = schedule::parse(cron) else { continue };
+                let source = source.map(str::to_owned);
+                let last = fired.entry((pipeline.name.clone(), source.clone())).or_insert(started);
+                if let Some(tick) = schedule::due(&cron, *last, now) {
+                    *last = tick;
+                    tracing::info!(pipeline = %pipeline.name, source, %tick, "schedule fired");
+                    let event = ScheduleFired { pipeline: pipeline.name.clone(), scheduled_at: tick, source };
+                    publish(&platform, Event::ScheduleFired(event)).await;
+                }
+                nap = schedule::until_next(&cron, now).map_or(nap, |next| nap.min(next));
             }
-            nap = schedule::until_next(&cron, now).map_or(nap, |next| nap.min(next));
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -151,14 +154,17 @@ async fn fire_schedules(platform: Arc<Platform>, stop: CancellationToken) {
     }
 }
 
-/// Each pipeline's latest tick that became a run. A pipeline that never ran by its schedule has missed nothing.
-async fn last_ticks(platform: &Platform) -> HashMap<PipelineName, DateTime<Utc>> {
+/// A schedule: a pipeline's own, or a source's of it.
+type Scheduled = (PipelineName, Option<String>);
+
+/// Each schedule's latest tick that became a run. What never ran by its schedule has missed nothing.
+async fn last_ticks(platform: &Platform) -> HashMap<Scheduled, DateTime<Utc>> {
     let mut last = HashMap::new();
     match platform.ledger.runs().await {
         Ok(runs) => {
             for run in runs {
-                if let Some(tick) = schedule::tick_of(&run.key) {
-                    let latest = last.entry(run.pipeline).or_insert(tick);
+                if let Some((tick, source)) = schedule::tick_of(&run.key) {
+                    let latest = last.entry((run.pipeline, source)).or_insert(tick);
                     *latest = tick.max(*latest);
                 }
             }

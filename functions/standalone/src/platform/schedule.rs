@@ -27,10 +27,14 @@ pub(crate) fn until_next(cron: &Cron, now: DateTime<Utc>) -> Option<Duration> {
     (cron.find_next_occurrence(&now, false).ok()? - now).to_std().ok()
 }
 
-/// The scheduled time of a run that a tick started.
-pub(crate) fn tick_of(key: &RunKey) -> Option<DateTime<Utc>> {
-    let time = key.as_str().strip_prefix("tick-")?;
-    NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| time.and_utc())
+/// The scheduled time of a run that a tick started, and the source whose own schedule it was.
+pub(crate) fn tick_of(key: &RunKey) -> Option<(DateTime<Utc>, Option<String>)> {
+    let tick = key.as_str().strip_prefix("tick-")?;
+    let (time, source) = match tick.split_once('-') {
+        Some((time, source)) => (time, Some(source.to_owned())),
+        None => (tick, None),
+    };
+    NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%SZ").ok().map(|time| (time.and_utc(), source))
 }
 
 #[cfg(test)]
@@ -66,7 +70,9 @@ mod tests {
     #[test]
     fn a_tick_is_read_back_from_its_runs_key() {
         let key = "tick-20261124T060000Z".parse().unwrap();
-        assert_eq!(tick_of(&key), Some(at("2026-11-24T06:00:00Z")));
+        assert_eq!(tick_of(&key), Some((at("2026-11-24T06:00:00Z"), None)));
+        let key = "tick-20261124T060000Z-big-customers".parse().unwrap();
+        assert_eq!(tick_of(&key), Some((at("2026-11-24T06:00:00Z"), Some("big-customers".to_owned()))));
         assert_eq!(tick_of(&"latest".parse().unwrap()), None);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use millstream_pipeline::Pipelines;
+use millstream_pipeline::{Pipeline, Pipelines};
 use millstream_runtime::{
     Declaration,
     declaration::{Bucket, Dataset, Touch},
@@ -22,11 +22,18 @@ pub(crate) fn functions() -> Value {
     json!({ "functions": Map::from_iter(functions) })
 }
 
-/// What a project's pipelines need of the deployment: a Cloud Scheduler job for each schedule, a subscription for each topic.
+/// What a project's pipelines need of the deployment: a Cloud Scheduler job for each schedule (`PIPELINE`, or
+/// `PIPELINE/SOURCE` for a source's own), a subscription for each topic.
 pub(crate) fn pipelines(pipelines: &Pipelines) -> Value {
     let all = pipelines.by_name.values();
-    let schedules: BTreeMap<&str, &str> =
-        all.clone().filter_map(|pipeline| Some((pipeline.name.as_str(), pipeline.schedule.as_deref()?))).collect();
+    let named = |pipeline: &'_ Pipeline, source: Option<&str>| match source {
+        Some(source) => format!("{}/{source}", pipeline.name),
+        None => pipeline.name.to_string(),
+    };
+    let schedules: BTreeMap<String, &str> = all
+        .clone()
+        .flat_map(|pipeline| pipeline.schedules().map(move |(source, cron)| (named(pipeline, source), cron)))
+        .collect();
     let topics: BTreeMap<&str, Value> = all
         .flat_map(|pipeline| {
             let sources = pipeline.sources.iter().filter_map(|source| source.topic.as_deref());

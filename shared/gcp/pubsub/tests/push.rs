@@ -178,7 +178,7 @@ async fn a_tick_that_is_refused_is_the_same_tick_when_it_is_delivered_again() {
             pushed.publish(data, attributes);
             let (first, again) = (pushed.next_event().await, pushed.next_event().await);
             match &first {
-                Event::ScheduleFired(ScheduleFired { pipeline, scheduled_at }) => {
+                Event::ScheduleFired(ScheduleFired { pipeline, scheduled_at, .. }) => {
                     assert_eq!((pipeline.as_str(), scheduled_at.timestamp() % 60), ("fraud", 0), "{scheduled_at}");
                 }
                 other => panic!("{other:?}"),

@@ -63,6 +63,12 @@ pub(crate) enum Given<T> {
     Read(T),
 }
 
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
+        T::decode(node, to).map(Self::new)
+    }
+}
+
 impl<T: Decode> Decode for Given<T> {
     fn decode(node: &Node, to: &mut Decoder<'_>) -> Option<Self> {
         Some(match T::decode(node, to) {
@@ -278,9 +284,6 @@ impl<T: JsonSchema> JsonSchema for Named<T> {
     }
 }
 
-/// Fields that people know from elsewhere, or from a later build, and why they are not here.
-const NOT_HERE: &[(&str, &str)] = &[("extract", "this build reads uploads and messages; it extracts from no database")];
-
 /// The fields of a record, while they are being read.
 pub(crate) struct Fields<'n> {
     record: &'static str,
@@ -301,15 +304,10 @@ impl<'n> Fields<'n> {
             return None;
         };
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            let elsewhere = NOT_HERE.iter().find(|(name, _)| *name == key.text);
-            let hint = match elsewhere {
-                Some((_, why)) => Some((*why).to_owned()),
-                None => did_you_mean(&key.text, known.iter().copied()),
-            };
-            let code = if elsewhere.is_some() { Code::Unsupported } else { Code::UnknownField };
-            to.mistake(key.span.clone(), code, format!("{} has no field `{}`", with_article(record), key.text))
+            let message = format!("{} has no field `{}`", with_article(record), key.text);
+            to.mistake(key.span.clone(), Code::UnknownField, message)
                 .expected(format!("one of {}", listed(known.iter().copied())))
-                .hint_if(hint);
+                .hint_if(did_you_mean(&key.text, known.iter().copied()));
         }
         Some(Self { record, span: node.span.clone(), entries })
     }

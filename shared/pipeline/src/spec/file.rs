@@ -7,7 +7,9 @@ use std::time::Duration;
 use millstream_events::{
     compute::{DataAccess, GpuType, RunOn},
     contract::{ColumnType, FileFormat, MaxBad, OnNewColumn},
-    names::{ModelName, PipelineName, TableName},
+    extract::{Lookback, SourceKind},
+    names::{ModelName, ObjectPath, PipelineName, TableName},
+    secret_name::SecretName,
     work::DataFormat,
 };
 use schemars::JsonSchema;
@@ -16,7 +18,7 @@ use super::{
     decode::{At, Decode, Decoder, Given, List, Named, record},
     scalars::{
         AccountName, ApiVersion, Count, Cron, Delimiter, GateText, ImageRef, Latency, MachineType, MemorySize, Mode,
-        Percent, Recipe, ResourceName, Retries, ScoreShift, Share, Topic, Usd,
+        Percent, RangeText, Recipe, ResourceName, Retries, RowCount, ScoreShift, Share, SheetRow, Topic, Usd,
     },
     yaml::{Node, Value},
 };
@@ -60,7 +62,7 @@ record! {
 }
 
 record! {
-    /// Where rows come from: uploads to the landing bucket, or messages on a topic.
+    /// Where rows come from: uploads to the landing bucket, messages on a topic, or a database that they are extracted from.
     SourceSpec ("source") {
         /// Which objects of the landing bucket: `*` is anything within one path segment, `{name}` captures a part, and the
         /// captured parts tell one run from another.
@@ -69,9 +71,15 @@ record! {
         /// A topic whose messages are this source's rows, as JSON.
         #[schemars(with = "Option<At<Topic>>")]
         "message" => message: Given<At<Topic>>,
+        /// A database's table or query, or a workbook, whose rows are extracted.
+        #[schemars(with = "Option<ExtractSpec>")]
+        "extract" => extract: Given<Box<ExtractSpec>>,
+        /// For `extract`: a cron expression of five fields, in UTC, of its own. Without one the pipeline's runs extract it.
+        "schedule" => schedule: Option<At<Cron>>,
         /// What the source holds; the table's description too.
         "description" => description: Option<At<String>>,
-        /// The columns, in the table's order.
+        /// The columns, in the table's order. Only `extract` may leave them out: they are then those of the source.
+        #[schemars(default)]
         "columns" => columns: Named<ColumnSpec>,
         /// Conditions on every row; a row that breaks one is quarantined. `unique(column)` and `not_null(column)` too.
         #[schemars(default)]
@@ -91,6 +99,69 @@ record! {
         /// Up to four columns to cluster the table by.
         #[schemars(default)]
         "cluster_by" => cluster_by: List<At<String>>,
+    }
+}
+
+record! {
+    /// What is extracted, and from where.
+    ExtractSpec ("extraction") {
+        /// The kind of source.
+        "from" => from: At<SourceKind>,
+        /// The secret that holds the database's URL with user and password, `secret:NAME`; for `db2` an ODBC connection string.
+        "connection" => connection: Option<At<SecretName>>,
+        /// The secret that holds the certificates (PEM) which the server's must be signed by.
+        "ca" => ca: Option<At<SecretName>>,
+        /// A table, view or collection, `schema.table` where there are schemas.
+        "table" => table: Option<At<String>>,
+        /// A query in the source's own language, in place of a table.
+        "query" => query: Option<At<String>>,
+        /// For `excel`: the workbook.
+        "object" => object: Option<At<ObjectPath>>,
+        /// For `excel`: the sheet; by default the first.
+        "sheet" => sheet: Option<At<String>>,
+        /// For `excel`: the cells, such as `B3:F200` or `B:F`; by default all that are used.
+        "range" => range: Option<At<RangeText>>,
+        /// For `excel`: the header's row within the range; 0 where there is none.
+        "header_row" => header_row: Option<At<SheetRow>>,
+        /// The columns to read; by default all.
+        #[schemars(default)]
+        "columns" => columns: List<At<String>>,
+        /// The column whose ranges are read at once; by default the table's key, where that is one column.
+        "split_by" => split_by: Option<At<String>>,
+        /// A column that grows with every change of a row: only rows at or after its last value are read.
+        "cursor" => cursor: Option<At<String>>,
+        /// How far back to read again for rows that were committed late: `2h` for a time, or a number.
+        "lookback" => lookback: Option<At<Lookback>>,
+        /// A column that marks deleted rows: they are taken from the table where it is neither NULL nor false nor 0.
+        "deleted" => deleted: Option<At<String>>,
+        /// For `postgres`: changes from its log, deleted rows too.
+        "log" => log: Option<LogSpec>,
+        /// What one extraction may take.
+        "limits" => limits: Option<ExtractLimitsSpec>,
+    }
+}
+
+record! {
+    /// The log of a database's changes.
+    LogSpec ("log") {
+        /// The publication that the table is in.
+        "publication" => publication: At<String>,
+        /// The replication slot; made when it is not there.
+        "slot" => slot: At<String>,
+    }
+}
+
+record! {
+    /// What one extraction may take.
+    ExtractLimitsSpec ("set of limits") {
+        /// Rows at most.
+        "rows" => rows: Option<At<RowCount>>,
+        /// The rows' size at most, such as `10Gi`.
+        "bytes" => bytes: Option<At<MemorySize>>,
+        /// The longest one statement may take; by default `1h`.
+        "statement" => statement: Option<At<Duration>>,
+        /// Ranges that are read at once; by default 4.
+        "parallel" => parallel: Option<At<Count>>,
     }
 }
 
@@ -145,11 +216,18 @@ record! {
         "format" => format: Option<At<FileFormat>>,
         /// CSV's field separator; by default a comma, a tab for `.tsv`.
         "delimiter" => delimiter: Option<At<Delimiter>>,
-        /// Texts that mean NULL in a CSV field, besides the empty unquoted field.
+        /// Texts that mean NULL in a CSV field, besides the empty unquoted field, or in a workbook's cell.
         #[schemars(default)]
         "null_values" => null_values: List<At<String>>,
         /// Whether CSV files have no header line: the columns are then in the order of `columns`.
         "no_header" => no_header: Option<At<bool>>,
+        /// A workbook's sheet; by default the first one that is not hidden.
+        "sheet" => sheet: Option<At<String>>,
+        /// The cells of a workbook that are the table, such as `B3:F200`, or columns alone, `B:F`; by default all of the sheet.
+        "range" => range: Option<At<RangeText>>,
+        /// The row of a workbook's header, from 1 within the range; 0 where there is none, so that the columns are in the order
+        /// of `columns`. By default the first row with a value.
+        "header_row" => header_row: Option<At<SheetRow>>,
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use millstream_events::{
     compute::RunOn,
+    extract::{Changes, Selection},
     work::{Program, WriteMode},
 };
 use serde::Serialize;
@@ -61,6 +62,24 @@ pub struct Graph {
     pub edges: Vec<Edge>,
 }
 
+/// What is read of a source, for a person.
+fn selected(select: &Selection) -> &str {
+    match select {
+        Selection::Table(table) => table,
+        Selection::Query(_) => "a query",
+        Selection::Sheet(sheet) => sheet.object.name(),
+    }
+}
+
+/// How its changes are found, for a person.
+fn changed(changes: &Changes) -> String {
+    match changes {
+        Changes::Everything => String::new(),
+        Changes::Cursor(cursor) => format!(" by {}", cursor.column),
+        Changes::Log(log) => format!(" from its log {}", log.slot),
+    }
+}
+
 /// The graph of a pipeline.
 #[must_use]
 pub fn graph(pipeline: &Pipeline) -> Graph {
@@ -71,6 +90,12 @@ pub fn graph(pipeline: &Pipeline) -> Graph {
             source.topic.as_ref().map_or_else(|| source.upload.to_string(), |topic| format!("messages on {topic}"));
         let does = format!("{} {from}", write(&source.write));
         graph.add(source.table.to_string(), NodeKind::Source, does, &[]);
+    }
+    for extract in &pipeline.extracts {
+        let (from, what) = (extract.connection.from, selected(&extract.select));
+        let when = extract.schedule.as_ref().map(|cron| format!(", at {cron}")).unwrap_or_default();
+        let does = format!("{} {what} of {from}{}{when}", write(&extract.write), changed(&extract.changes));
+        graph.add(extract.table.to_string(), NodeKind::Source, does, &[]);
     }
     for model in &pipeline.models {
         let inputs: Vec<String> = model.select.inputs.iter().map(ToString::to_string).collect();

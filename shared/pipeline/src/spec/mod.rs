@@ -86,6 +86,7 @@ fn finished(draft: Draft) -> Pipeline {
         schedule: draft.schedule,
         message: draft.message,
         sources: draft.sources.into_iter().map(|placed| placed.value).collect(),
+        extracts: draft.extracts.into_iter().map(|placed| placed.value).collect(),
         models: order::sorted(draft.models.into_iter().map(|draft| draft.model).collect()),
         exports: draft.exports.into_iter().map(|placed| placed.value).collect(),
         trainings: draft.trainings.into_iter().map(|placed| placed.value).collect(),

@@ -1,18 +1,23 @@
 //! The values that are written as one text, how each is read, and how its schema describes it.
 
 mod compute;
+mod extract;
 
 use std::{str::FromStr, time::Duration};
 
 use croner::parser::{CronParser, Seconds, Year};
 use millstream_events::{
+    cell_range::{CellRange, SHEET_ROWS},
     contract::{ColumnType, FileFormat, MaxBad, OnNewColumn, TYPE_NAMES},
     names::{ModelName, NameError, PipelineName, TableName},
     work::DataFormat,
 };
 use schemars::{Schema, json_schema};
 
-pub(crate) use self::compute::{AccountName, Count, ImageRef, MachineType, MemorySize, ResourceName, Retries, Usd};
+pub(crate) use self::{
+    compute::{AccountName, Count, ImageRef, MachineType, MemorySize, ResourceName, Retries, Usd},
+    extract::RowCount,
+};
 use super::{
     decode::{Flaw, Scalar},
     nearest::nearest,
@@ -288,6 +293,42 @@ impl Scalar for Percent {
     }
 }
 
+/// Cells of a sheet.
+#[derive(Debug, Clone)]
+pub(crate) struct RangeText(pub(crate) String);
+
+impl Scalar for RangeText {
+    const EXPECTED: &'static str = "cells such as B3:F200, or columns such as B:F";
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        match text.parse::<CellRange>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(problem) => Err(Flaw::invalid(problem, Self::EXPECTED)),
+        }
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "pattern": r"^\$?[A-Za-z]{1,3}\$?[0-9]*:\$?[A-Za-z]{1,3}\$?[0-9]*$"})
+    }
+}
+
+/// A row of a sheet, from 1; 0 where there is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SheetRow(pub(crate) u32);
+
+impl Scalar for SheetRow {
+    const EXPECTED: &'static str = "a row's number from 1, or 0 for none";
+
+    fn read(text: &str) -> Result<Self, Flaw> {
+        let number = text.parse::<u32>().ok().filter(|row| *row <= SHEET_ROWS);
+        number.map(Self).ok_or_else(|| Flaw::invalid(format!("`{text}` is no row of a sheet"), Self::EXPECTED))
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "integer", "minimum": 0, "maximum": SHEET_ROWS})
+    }
+}
+
 /// CSV's separator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Delimiter(pub(crate) char);
@@ -374,6 +415,7 @@ choices! {
     }
     FileFormat: "a file format" {
         "csv" => FileFormat::Csv, "jsonl" => FileFormat::JsonLines, "parquet" => FileFormat::Parquet,
+        "workbook" => FileFormat::Workbook,
     }
     DataFormat: "a data format" {
         "csv" => DataFormat::Csv, "jsonl" => DataFormat::Jsonl, "parquet" => DataFormat::Parquet,

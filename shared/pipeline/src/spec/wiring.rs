@@ -31,6 +31,7 @@ fn names_stand_once(drafts: &[Draft], mistakes: &mut Vec<Diagnostic>) {
     for draft in drafts {
         let mut named = vec![("pipeline", draft.name.value.to_string(), &draft.name.span)];
         named.extend(draft.sources.iter().map(|source| ("table", source.value.table.to_string(), &source.table)));
+        named.extend(draft.extracts.iter().map(|extract| ("table", extract.value.table.to_string(), &extract.table)));
         named.extend(draft.models.iter().map(|model| ("table", model.model.table.to_string(), &model.place)));
         named.extend(draft.exports.iter().map(|export| ("folder", export.value.to.clone(), &export.detail)));
         for training in &draft.trainings {
@@ -69,7 +70,8 @@ fn inputs_exist(drafts: &[Draft], mistakes: &mut Vec<Diagnostic>) {
         .iter()
         .flat_map(|draft| {
             let sources = draft.sources.iter().map(|source| &source.value.table);
-            sources.chain(draft.models.iter().map(|model| &model.model.table))
+            let extracts = draft.extracts.iter().map(|extract| &extract.value.table);
+            sources.chain(extracts).chain(draft.models.iter().map(|model| &model.model.table))
         })
         .collect();
     let names: Vec<String> = filled.iter().map(|table| table.to_string()).collect();

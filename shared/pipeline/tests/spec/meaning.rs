@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use millstream_events::{
     contract::{ColumnType, FileFormat, MaxBad, OnNewColumn},
+    extract::Cells,
     work::{Canary, DataFormat, Program, WriteMode},
 };
 use millstream_pipeline::spec::{NodeKind, graph};
@@ -103,6 +104,20 @@ fn the_example_of_the_readme_is_right() {
         ),
     ]);
     assert_eq!(load_files(&files).unwrap().by_name.len(), 1);
+}
+
+#[test]
+fn a_source_of_workbooks_says_which_cells_are_the_table() {
+    let mut files = fraud();
+    let text = files.get_mut(PATH).unwrap();
+    *text = text
+        .replace("transactions*.csv", "transactions*.xlsx")
+        .replace("{format: csv, delimiter: \";\"", "{sheet: Payments, range: \"B3:F200\", header_row: 2")
+        .replace(", no_header: true", "");
+    let pipelines = load_files(&files).unwrap();
+    let options = &pipelines.by_name.values().next().unwrap().sources[0].options;
+    let cells = Cells { sheet: Some("Payments".into()), range: Some("B3:F200".into()), header_row: Some(2) };
+    assert_eq!((options.format, options.cells.as_ref()), (None, Some(&cells)));
 }
 
 #[test]

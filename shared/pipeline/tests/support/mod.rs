@@ -51,6 +51,7 @@ pub(crate) fn pipeline() -> Pipeline {
         description: None,
         schedule: None,
         message: None,
+        extracts: Vec::new(),
         sources: vec![
             source("sales", "sales/*.csv", WriteMode::Append),
             source("products", "products.csv", WriteMode::Replace),

@@ -17,7 +17,11 @@ pub async fn all(bus: &dyn EventBus, delivered: &impl AsyncFn() -> Vec<Event>) {
 }
 
 fn requested(pipeline: &str, request: &str) -> Event {
-    Event::RunRequested(RunRequested { pipeline: pipeline.parse().unwrap(), request: request.to_owned() })
+    Event::RunRequested(RunRequested {
+        pipeline: pipeline.parse().unwrap(),
+        request: request.to_owned(),
+        full_refresh: false,
+    })
 }
 
 fn envelope(event: &Event) -> Envelope {

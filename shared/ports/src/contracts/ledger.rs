@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use millstream_events::{Fingerprint, StepRef, history::Record, names::RunId};
+use millstream_events::{
+    Fingerprint, StepRef,
+    history::Record,
+    names::{RunId, TableName},
+};
 
-use crate::ledger::{Ledger, Recorded};
+use crate::ledger::{Ledger, Recorded, TurnHolder};
 
 /// Every rule. `open_ledger` gives another handle on one and the same ledger each time, as another process would have it.
 pub async fn all(open_ledger: &impl Fn() -> Arc<dyn Ledger>) {
@@ -17,6 +21,7 @@ pub async fn all(open_ledger: &impl Fn() -> Arc<dyn Ledger>) {
         a_run_is_open_until_it_is_closed,
         a_close_on_old_knowledge_fails,
         every_run_is_listed_once,
+        a_turn_is_taken_by_one_and_on_what_is_known_now,
     );
 }
 
@@ -25,7 +30,7 @@ fn run(text: &str) -> RunId {
 }
 
 fn started(by: &str) -> Record {
-    Record::Started { by: by.to_owned() }
+    Record::Started { by: by.to_owned(), extracts: None, full_refresh: false }
 }
 
 fn requested(run: &RunId, name: &str) -> Record {
@@ -152,4 +157,33 @@ pub async fn every_run_is_listed_once(open_ledger: &impl Fn() -> Arc<dyn Ledger>
         assert_eq!(found, ours);
     }
     assert_eq!(records(&*ledger, &run("listed/1")).await.len(), 2);
+}
+
+/// Of those who would have the turn in one state one gets it; old knowledge gets none; everybody reads the same holder.
+pub async fn a_turn_is_taken_by_one_and_on_what_is_known_now(open_ledger: &impl Fn() -> Arc<dyn Ledger>) {
+    let table: TableName = "source.turns".parse().unwrap();
+    let holder = |number: u32, run: &str| TurnHolder {
+        number,
+        sequence: u64::from(number) * 10,
+        run: run.parse().unwrap(),
+        claim: 1,
+        of: Fingerprint::of("contract", [b"customers".as_slice()]),
+        loaded: None,
+    };
+    assert_eq!(open_ledger().turn(&table).await.unwrap(), None);
+    let ledgers: Vec<Arc<dyn Ledger>> = (0..8).map(|_| open_ledger()).collect();
+    let all = ledgers.iter().enumerate().map(|(at, ledger)| {
+        let holder = holder(1, &format!("shop/{at}"));
+        let table = &table;
+        async move { ledger.take_turn(table, holder.clone(), None).await.unwrap().then_some(holder) }
+    });
+    let winners: Vec<TurnHolder> = join_all(all).await.into_iter().flatten().collect();
+    let (now, mark) = open_ledger().turn(&table).await.unwrap().unwrap();
+    assert_eq!(winners, [now]);
+    assert!(open_ledger().take_turn(&table, holder(2, "shop/next"), Some(mark)).await.unwrap());
+    assert!(!open_ledger().take_turn(&table, holder(2, "shop/late"), Some(mark)).await.unwrap(), "on old knowledge");
+    assert!(!open_ledger().take_turn(&table, holder(1, "shop/late"), None).await.unwrap(), "there is a holder");
+    assert_eq!(open_ledger().turn(&table).await.unwrap().unwrap().0, holder(2, "shop/next"));
+    let other = "source.other".parse().unwrap();
+    assert_eq!(open_ledger().turn(&other).await.unwrap(), None, "a table's turns are its own");
 }

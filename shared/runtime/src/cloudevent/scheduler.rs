@@ -48,7 +48,8 @@ pub(super) fn complete(event_type: &str, data: &mut Value, tick: Option<DateTime
     }
 }
 
-/// The event of a message that has no data and says by one attribute what is due: `schedule=PIPELINE` or `sweep=due`.
+/// The event of a message that has no data and says by one attribute what is due: `schedule=PIPELINE`, with
+/// `source=NAME` for a source's own schedule, or `sweep=due`.
 /// `None` for any other message.
 pub(super) fn by_attributes<'a>(
     attribute: impl Fn(&str) -> Option<&'a str>,
@@ -59,7 +60,8 @@ pub(super) fn by_attributes<'a>(
         let pipeline: PipelineName = pipeline
             .parse()
             .map_err(|_| Undecodable::field("the attribute schedule", pipeline, "expected a pipeline's name"))?;
-        return Ok(Some(Event::ScheduleFired(ScheduleFired { pipeline, scheduled_at })));
+        let source = attribute("source").map(str::to_owned);
+        return Ok(Some(Event::ScheduleFired(ScheduleFired { pipeline, scheduled_at, source })));
     }
     match attribute("sweep") {
         Some("due") => Ok(Some(Event::SweepDue(SweepDue {}))),

@@ -63,7 +63,7 @@ pub fn sweep() -> Envelope {
 }
 
 pub fn run_requested(request: &str) -> Envelope {
-    let event = RunRequested { pipeline: "fraud".parse().unwrap(), request: request.into() };
+    let event = RunRequested { pipeline: "fraud".parse().unwrap(), request: request.into(), full_refresh: false };
     Envelope { event: Event::RunRequested(event), time: at("2026-11-24T06:00:00Z"), traceparent: None }
 }
 

@@ -9,9 +9,9 @@ use crate::{api::Operations, cli::Run, project::Project, render::Progress};
 pub(super) async fn run(project: Project, arguments: &Run, as_json: bool) -> anyhow::Result<Ended> {
     let began = SystemClock.now();
     let session = Session::to_work(project.clone()).await?;
-    let targets = if arguments.again {
+    let targets = if arguments.again || arguments.full_refresh {
         let asked: RunId = named(&arguments.run)?;
-        runs(&session.start_run(&asked.pipeline).await?.runs)?
+        runs(&session.start_run(&asked.pipeline, arguments.full_refresh).await?.runs)?
     } else if arguments.upload.is_empty() {
         session.sweep().await?;
         targets(&*session, &arguments.run).await?

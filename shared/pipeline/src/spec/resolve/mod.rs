@@ -1,6 +1,7 @@
 //! From a file's records to the model: what each record means on its own, before the pieces are wired together.
 
 mod compute;
+mod extracts;
 mod kubeflow_pipeline;
 mod sources;
 mod sql;
@@ -24,7 +25,7 @@ use super::{
     project::Project,
     yaml::Key,
 };
-use crate::model::{Export, Source, SqlModel, Training};
+use crate::model::{Export, Extract, Source, SqlModel, Training};
 
 /// A pipeline whose records are read and whose wiring is not yet checked, with the places of its names.
 pub(crate) struct Draft {
@@ -34,6 +35,7 @@ pub(crate) struct Draft {
     pub(crate) schedule: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) sources: Vec<Placed<Source>>,
+    pub(crate) extracts: Vec<Placed<Extract>>,
     pub(crate) models: Vec<DraftModel>,
     pub(crate) external_tables: Vec<At<TableName>>,
     pub(crate) exports: Vec<Placed<Export>>,
@@ -70,12 +72,13 @@ impl Draft {
         mistakes: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut to = Decoder { source: file, mistakes };
-        let sources: Vec<_> = spec
-            .sources
-            .entries
-            .iter()
-            .filter_map(|(key, source)| sources::resolve(key, source, project, &mut to))
-            .collect();
+        let (mut sources, mut extracts) = (Vec::new(), Vec::new());
+        for (key, source) in &spec.sources.entries {
+            match sources::extraction(source, &mut to) {
+                Some(extract) => extracts.extend(extracts::resolve(key, source, extract, project, &mut to)),
+                None => sources.extend(sources::resolve(key, source, project, &mut to)),
+            }
+        }
         let models: Vec<_> =
             spec.models.items.iter().filter_map(|model| sql::resolve(model.fields(), project, &mut to)).collect();
         let trainings: Vec<_> = spec
@@ -103,7 +106,7 @@ impl Draft {
             || spec.models.incomplete
             || spec.external_tables.incomplete
             || spec.training.incomplete
-            || sources.len() < spec.sources.entries.len()
+            || sources.len() + extracts.len() < spec.sources.entries.len()
             || models.len() < spec.models.items.len()
             || trainings.len() < spec.training.entries.len();
         Self {
@@ -113,6 +116,7 @@ impl Draft {
             schedule: spec.schedule.as_ref().map(|cron| cron.value.0.clone()),
             message: spec.message.as_ref().map(|topic| topic.value.0.clone()),
             sources,
+            extracts,
             models,
             external_tables: spec.external_tables.items.clone(),
             exports,
@@ -155,6 +159,12 @@ pub(crate) fn known_columns(drafts: &[Draft], table: &TableName) -> Option<Vec<S
             // A column that files bring along is a column too.
             let open = source.value.contract.on_new_column == OnNewColumn::Add;
             return (!open).then(|| of_contract(&source.value.contract.columns));
+        }
+        if let Some(extract) = draft.extracts.iter().find(|extract| extract.value.table == *table) {
+            // Without columns of its own the table has those of the source.
+            let contract = &extract.value.contract;
+            let open = contract.on_new_column == OnNewColumn::Add || contract.columns.is_empty();
+            return (!open).then(|| of_contract(&contract.columns));
         }
         if let Some(model) = draft.models.iter().find(|model| model.model.table == *table) {
             return Select::columns(&model.model.select);

@@ -1,6 +1,9 @@
 //! A source: its trigger, its contract and its table.
 
-use millstream_events::contract::{Column, Contract, FileFormat, FileOptions};
+use millstream_events::{
+    contract::{Column, Contract, FileFormat, FileOptions},
+    extract::Cells,
+};
 
 use super::{
     Placed, name_of,
@@ -12,7 +15,7 @@ use crate::{
     spec::{
         decode::{At, Decoder, Given, Scalar, part_of},
         diagnostic::Code,
-        file::{FileSpec, SourceSpec},
+        file::{ExtractSpec, FileSpec, SourceSpec},
         project::Project,
         scalars::Topic,
         yaml::Key,
@@ -28,7 +31,15 @@ pub(super) fn resolve(
     let named = name_of(key, "a source", to);
     let before = to.mistakes.len();
     let trigger = trigger(key, spec, to);
-    let columns = columns(key, spec, to);
+    if let Some(schedule) = &spec.schedule {
+        to.mistake(schedule.span.clone(), Code::Conflict, "only a source with `extract` has a schedule")
+            .hint("uploads and messages come when they come; a `schedule` of the pipeline is for its models");
+    }
+    if spec.columns.entries.is_empty() && !spec.columns.incomplete {
+        to.mistake(key.span.clone(), Code::MissingField, format!("the source `{}` needs `columns`", key.text))
+            .expected("a map from each column to its BigQuery type, such as {id: INT64 required, name: STRING}");
+    }
+    let columns = columns(spec, to);
     // A column that could not be read is not in the list: better silent about it than wrong.
     let columns_are_known = to.mistakes.len() == before && !spec.columns.incomplete;
     let expect = expectations(&spec.expect.items, &columns, columns_are_known, project, to);
@@ -77,9 +88,10 @@ fn trigger(key: &Key, spec: &SourceSpec, to: &mut Decoder<'_>) -> Option<(Upload
             let pattern = UploadPattern::read(&format!("messages/{topic}/*.jsonl")).ok()?;
             Some((pattern, Some(topic.clone())))
         }
+        (Given::Absent, Given::Absent) if matches!(spec.extract, Given::Broken) => None,
         (Given::Absent, Given::Absent) => {
             to.mistake(key.span.clone(), Code::MissingField, format!("the source `{}` needs its rows", key.text))
-                .expected("`upload: folder/{date}/*.csv`, or `message: topic`");
+                .expected("`upload: folder/{date}/*.csv`, `message: topic`, or `extract: {from: ..}`");
             None
         }
         (Given::Absent | Given::Broken, Given::Absent | Given::Broken) => None,
@@ -91,11 +103,17 @@ fn trigger(key: &Key, spec: &SourceSpec, to: &mut Decoder<'_>) -> Option<(Upload
     }
 }
 
-fn columns(key: &Key, spec: &SourceSpec, to: &mut Decoder<'_>) -> Vec<Column> {
-    if spec.columns.entries.is_empty() && !spec.columns.incomplete {
-        to.mistake(key.span.clone(), Code::MissingField, format!("the source `{}` needs `columns`", key.text))
-            .expected("a map from each column to its BigQuery type, such as {id: INT64 required, name: STRING}");
+/// What a source extracts, where it is one that does.
+pub(super) fn extraction<'s>(spec: &'s SourceSpec, to: &mut Decoder<'_>) -> Option<&'s ExtractSpec> {
+    let Given::Read(extract) = &spec.extract else { return None };
+    if !matches!((&spec.upload, &spec.message), (Given::Absent, Given::Absent)) {
+        let message = "a source has one of `extract`, `upload` and `message`";
+        to.mistake(extract.from.span.clone(), Code::Conflict, message).hint("make it two sources with a table each");
     }
+    Some(extract)
+}
+
+pub(super) fn columns(spec: &SourceSpec, to: &mut Decoder<'_>) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     for (key, column) in &spec.columns.entries {
         let fields = column.fields();
@@ -121,7 +139,7 @@ fn columns(key: &Key, spec: &SourceSpec, to: &mut Decoder<'_>) -> Vec<Column> {
     columns
 }
 
-fn expectations(
+pub(super) fn expectations(
     expect: &[At<String>],
     columns: &[Column],
     columns_are_known: bool,
@@ -145,7 +163,7 @@ fn options(file: Option<&FileSpec>, is_messages: bool, to: &mut Decoder<'_>) -> 
     {
         to.mistake(format.span.clone(), Code::Conflict, "messages are JSON").hint("take `format` out");
     }
-    if let (Some(FileFormat::JsonLines | FileFormat::Parquet), Some(delimiter)) =
+    if let (Some(FileFormat::JsonLines | FileFormat::Parquet | FileFormat::Workbook), Some(delimiter)) =
         (format.map(|at| at.value), file.and_then(|file| file.delimiter.as_ref()))
     {
         to.mistake(delimiter.span.clone(), Code::Conflict, "only CSV files have a delimiter")
@@ -158,5 +176,23 @@ fn options(file: Option<&FileSpec>, is_messages: bool, to: &mut Decoder<'_>) -> 
             .map(|file| file.null_values.items.iter().map(|at| at.value.clone()).collect())
             .unwrap_or_default(),
         no_header: file.and_then(|file| file.no_header.as_ref()).is_some_and(|at| at.value),
+        cells: file.and_then(|file| cells(file, to)),
     }
+}
+
+/// Which cells of a workbook; `None` where the file says nothing of it.
+fn cells(file: &FileSpec, to: &mut Decoder<'_>) -> Option<Cells> {
+    let FileSpec { format, sheet, range, header_row, .. } = file;
+    let spans =
+        [sheet.as_ref().map(|at| &at.span), range.as_ref().map(|at| &at.span), header_row.as_ref().map(|at| &at.span)];
+    let first = spans.into_iter().flatten().next()?;
+    if let Some(FileFormat::Csv | FileFormat::JsonLines | FileFormat::Parquet) = format.as_ref().map(|at| at.value) {
+        to.mistake(first.clone(), Code::Conflict, "only workbooks have sheets and cells")
+            .hint("take `sheet`, `range` and `header_row` out, or write `format: workbook`");
+    }
+    Some(Cells {
+        sheet: sheet.as_ref().map(|at| at.value.clone()),
+        range: range.as_ref().map(|at| at.value.0.clone()),
+        header_row: header_row.as_ref().map(|at| at.value.0),
+    })
 }

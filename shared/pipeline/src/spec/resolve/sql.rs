@@ -26,7 +26,7 @@ pub(super) fn resolve(spec: &ModelFields, project: &Project<'_>, to: &mut Decode
         description: spec.description.as_ref(),
     };
     let (write, layout) = tables::resolve(&tables, None, to);
-    tables::refuse_window(spec.write.as_ref(), to);
+    tables::refuse_window(spec.write.as_ref(), "a model gathers no files", to);
     for at in &spec.expect.items {
         if let Err(problem) = condition(&at.value, project) {
             let place = part_of(to.source.inner(), &at.span, &at.value, problem.offset);

@@ -123,10 +123,10 @@ pub(super) fn window(write: Option<&WriteSpec>, mode: &WriteMode, to: &mut Decod
     Some(window.value)
 }
 
-/// A model's result is one write: it has nothing to gather.
-pub(super) fn refuse_window(write: Option<&WriteSpec>, to: &mut Decoder<'_>) {
+/// What is one write has nothing to gather.
+pub(super) fn refuse_window(write: Option<&WriteSpec>, why: &str, to: &mut Decoder<'_>) {
     if let Some(window) = written_window(write) {
-        to.mistake(window.span.clone(), Code::Conflict, "a model gathers no files")
+        to.mistake(window.span.clone(), Code::Conflict, why)
             .hint("take `window` out; it belongs to a source that appends");
     }
 }
