@@ -1,1 +1,5 @@
 //! PostgreSQL as a source.
+
+mod failure;
+mod session;
+mod target;
