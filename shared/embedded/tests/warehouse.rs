@@ -147,6 +147,7 @@ impl WarehousePeer for Machine {
             ColumnType::Int64 => "BIGINT",
             ColumnType::Float64 => "DOUBLE",
             ColumnType::String => "VARCHAR",
+            ColumnType::Bool => "BOOLEAN",
             other => panic!("the suite has no {other}"),
         };
         let select: Vec<String> = rows

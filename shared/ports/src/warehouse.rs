@@ -23,7 +23,7 @@ pub enum JobState<T> {
 /// What a load or a query did to its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TableWrite {
-    /// Rows written.
+    /// Rows written, those that a merge took out among them.
     pub rows: u64,
     /// Rows in the table afterwards.
     pub total_rows: u64,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use millstream_events::{
+    extract::DELETED_COLUMN,
     names::ObjectPath,
     work::{LoadTable, WriteMode},
 };
@@ -42,6 +43,7 @@ pub(super) async fn ensure(
                     columns: load.columns.clone(),
                     select,
                     mode: &load.write,
+                    deletes: load.deletes,
                     layout: &load.layout,
                     expect: &[],
                     sequence: Some(load.sequence),
@@ -108,7 +110,8 @@ impl Batches {
     }
 }
 
-/// The batches' rows in the columns' types; of a merge's rows with one key only the last of the last file.
+/// The batches' rows in the columns' types; of a merge's rows with one key only the last of the last file. Rows that are
+/// marked as deleted are a merge's to take out; the other ways of writing leave them out.
 fn select(load: &LoadTable, files: &[PathBuf]) -> PortResult<String> {
     let columns: PortResult<Vec<String>> = load
         .columns
@@ -120,11 +123,15 @@ fn select(load: &LoadTable, files: &[PathBuf]) -> PortResult<String> {
             Ok(format!("CAST({name} AS {kind}) AS {name}"))
         })
         .collect();
-    let columns = columns?.join(", ");
+    let mut columns = columns?.join(", ");
+    let deleted = format!("coalesce({}, false)", identifier(DELETED_COLUMN));
     let files: Vec<String> = files.iter().map(|file| literal(&file.to_string_lossy())).collect();
     let files = format!("[{}]", files.join(", "));
     Ok(match &load.write {
         WriteMode::Merge { key } if !key.is_empty() => {
+            if load.deletes {
+                columns += &format!(", {deleted} AS {}", identifier(DELETED_COLUMN));
+            }
             let key: Vec<String> = key.iter().map(|column| identifier(column)).collect();
             format!(
                 "SELECT {columns}
@@ -135,6 +142,9 @@ fn select(load: &LoadTable, files: &[PathBuf]) -> PortResult<String> {
                 key.join(", ")
             )
         }
-        _ => format!("SELECT {columns} FROM read_parquet({files}, union_by_name = true)"),
+        _ => {
+            let there = if load.deletes { format!(" WHERE NOT {deleted}") } else { String::new() };
+            format!("SELECT {columns} FROM read_parquet({files}, union_by_name = true){there}")
+        }
     })
 }

@@ -65,6 +65,7 @@ pub(super) fn run(connection: &Connection, transform: &TransformTable) -> PortRe
         select: format!("SELECT {} FROM ({})", values.join(", "), prepared.statement),
         columns: prepared.columns,
         mode: &transform.write,
+        deletes: false,
         layout: &transform.layout,
         expect: &transform.expect,
         sequence: None,

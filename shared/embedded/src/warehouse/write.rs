@@ -3,6 +3,7 @@
 use duckdb::Connection;
 use millstream_events::{
     contract::Column,
+    extract::DELETED_COLUMN,
     names::TableName,
     work::{TableLayout, WriteMode},
 };
@@ -25,6 +26,8 @@ pub(super) struct Incoming<'a> {
     pub(super) select: String,
     /// How they get in.
     pub(super) mode: &'a WriteMode,
+    /// Whether the rows of a merge have one column more, [`DELETED_COLUMN`]: those where it is true are taken out.
+    pub(super) deletes: bool,
     /// The table's layout.
     pub(super) layout: &'a TableLayout,
     /// What every row must meet.
@@ -201,10 +204,16 @@ fn merge(connection: &Connection, incoming: &Incoming<'_>, key: &[String], path:
     let values: Vec<String> = incoming.columns.iter().map(|column| identifier(&column.name)).collect();
     let set: Vec<String> = values.iter().map(|name| format!("{name} = new.{name}")).collect();
     let new: Vec<String> = values.iter().map(|name| format!("new.{name}")).collect();
+    let (take_out, there) = if incoming.deletes {
+        let deleted = format!("new.{}", identifier(DELETED_COLUMN));
+        (format!("WHEN MATCHED AND {deleted} THEN DELETE"), format!(" AND NOT {deleted}"))
+    } else {
+        (String::new(), String::new())
+    };
     let rows = connection.execute(
         &format!(
-            "MERGE INTO {path} AS known USING {STAGE} AS new ON {}
-             WHEN MATCHED THEN UPDATE SET {} WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+            "MERGE INTO {path} AS known USING {STAGE} AS new ON {} {take_out}
+             WHEN MATCHED THEN UPDATE SET {} WHEN NOT MATCHED{there} THEN INSERT ({}) VALUES ({})",
             on.join(" AND "),
             set.join(", "),
             values.join(", "),

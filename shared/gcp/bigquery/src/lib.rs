@@ -5,6 +5,7 @@
 //! and what happens after a crash at any point is in the README beside this crate.
 
 mod api;
+mod copies;
 mod errors;
 mod expectations;
 mod exports;
@@ -13,7 +14,6 @@ mod loads;
 mod merges;
 mod model;
 mod modifications;
-mod numbered;
 mod queries;
 mod replaces;
 mod schema;

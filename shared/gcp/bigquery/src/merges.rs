@@ -2,6 +2,7 @@
 
 use millstream_events::{
     contract::{Column, ColumnType},
+    extract::DELETED_COLUMN,
     names::TableName,
     work::{LoadTable, TableLayout},
 };
@@ -9,11 +10,12 @@ use millstream_ports::{JobState, PortError, PortResult, TableWrite};
 
 use crate::{
     BigQueryWarehouse,
+    copies::Copies,
     jobs::{Known, NewJob},
     loads::{Load, rows_before},
     model::{Job, Table, number},
     schema,
-    statements::{self, ROW},
+    statements::{self, Marks, ROW},
     tables::{self, Commit},
 };
 
@@ -30,6 +32,8 @@ pub(crate) struct Merge<'a> {
     pub(crate) stage: &'a TableName,
     /// Whether the rows are numbered, so that the last of several with one key can be taken.
     pub(crate) is_numbered: bool,
+    /// Whether rows are marked that are to be taken out of the table.
+    pub(crate) deletes: bool,
 }
 
 /// Rows to put beside a table's own.
@@ -58,7 +62,7 @@ impl BigQueryWarehouse {
                 check_key(&load.table, key, &load.columns)?;
                 self.check_files(load).await?;
                 self.api.create_dataset(load.table.dataset()).await?;
-                let staged = self.ensure_stage(&doing, &id, &stage, self.stage_batches(load, job, &stage));
+                let staged = self.ensure_stage(&doing, &id, &stage, self.stage_batches(load, key, job, &stage));
                 if matches!(staged.await?, JobState::Running) {
                     return Ok(JobState::Running);
                 }
@@ -74,25 +78,42 @@ impl BigQueryWarehouse {
                     columns: &load.columns,
                     stage: &stage,
                     is_numbered,
+                    deletes: load.deletes,
                 };
                 self.merge_stage(&doing, &id, &merge).await?
             }
         };
         let JobState::Done(done) = state else { return Ok(JobState::Running) };
         let written = self.written(&load.table, &load.layout, &done).await?;
-        self.drop_numbered(load, job).await;
+        if load.uploaded.is_none() {
+            self.drop_copies(load, job, Copies::Numbered).await;
+        }
         self.drop_stage(&stage).await;
         Ok(JobState::Done(written))
     }
 
     /// The load of a merge's rows into a table of their own. An uploaded file's rows have no numbers: it is loaded as it is.
-    async fn stage_batches(&self, load: &LoadTable, job: &str, stage: &TableName) -> PortResult<serde_json::Value> {
+    async fn stage_batches(
+        &self,
+        load: &LoadTable,
+        key: &[String],
+        job: &str,
+        stage: &TableName,
+    ) -> PortResult<serde_json::Value> {
         let mut columns = load.columns.clone();
+        if load.deletes {
+            // Of a row that is gone only the key is known.
+            for column in &mut columns {
+                column.required &= key.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
+            }
+            let name = DELETED_COLUMN.into();
+            columns.push(Column { name, kind: ColumnType::Bool, required: false, description: None });
+        }
         let files = if load.uploaded.is_some() {
             load.batches.clone()
         } else {
             columns.push(Column { name: ROW.into(), kind: ColumnType::Int64, required: true, description: None });
-            self.number_rows(load, job).await?
+            self.copy_batches(load, job, Copies::Numbered).await?
         };
         let schema = schema::schema(&columns);
         let expires = self.clock.now().timestamp_millis() + STAGE_LIFE;
@@ -118,9 +139,14 @@ impl BigQueryWarehouse {
     /// Starts the statement that puts staged rows into their table: the first rows make it.
     pub(crate) async fn merge_stage(&self, doing: &str, id: &str, merge: &Merge<'_>) -> PortResult<JobState<Job>> {
         let last_of = merge.is_numbered.then_some(merge.key);
-        let rows = statements::staged(merge.stage, merge.columns, last_of);
-        let added = Added { table: merge.table, layout: merge.layout, columns: merge.columns, query: &rows };
-        self.add(doing, id, &added, &statements::merge(merge.table, merge.key, merge.columns, &rows)).await
+        let rows = |marks| {
+            let marks = if merge.deletes { marks } else { Marks::None };
+            statements::staged(merge.stage, merge.columns, last_of, marks)
+        };
+        let first = rows(Marks::LeaveOut);
+        let added = Added { table: merge.table, layout: merge.layout, columns: merge.columns, query: &first };
+        let statement = statements::merge(merge.table, merge.key, merge.columns, merge.deletes, &rows(Marks::Keep));
+        self.add(doing, id, &added, &statement).await
     }
 
     /// Starts a statement that adds a query's rows to a table, whose columns it has by then; makes a table that is not there.
@@ -159,13 +185,17 @@ impl BigQueryWarehouse {
         let found = self.note(table, layout, commit).await?;
         let now = found.as_ref().map_or(0, Table::rows);
         let query = &done.statistics.query;
-        let made = query.query_plan.last().and_then(|stage| number(stage.records_written.as_deref()));
+        let made = query.made();
         let changed = number(query.num_dml_affected_rows.as_deref());
         let before = done.label(crate::loads::ROWS_BEFORE).unwrap_or_default();
-        let inserted =
-            query.dml_stats.as_ref().map(|dml| number(dml.inserted_row_count.as_deref()).unwrap_or_default());
-        let (rows, total_rows) = match (query.statement_type.as_deref(), inserted) {
-            (Some("MERGE" | "INSERT"), Some(inserted)) => (changed.unwrap_or(inserted), before + inserted),
+        let counts = query.dml_stats.as_ref().map(|dml| {
+            let count = |text: &Option<String>| number(text.as_deref()).unwrap_or_default();
+            (count(&dml.inserted_row_count), count(&dml.deleted_row_count))
+        });
+        let (rows, total_rows) = match (query.statement_type.as_deref(), counts) {
+            (Some("MERGE" | "INSERT"), Some((inserted, deleted))) => {
+                (changed.unwrap_or(inserted + deleted), (before + inserted).saturating_sub(deleted))
+            }
             (Some("MERGE" | "INSERT"), None) => (changed.unwrap_or_default(), now),
             _ => (made.unwrap_or(now), made.unwrap_or(now)),
         };

@@ -69,11 +69,19 @@ pub(crate) struct QueryStatistics {
     pub(crate) schema: Option<Schema>,
 }
 
+impl QueryStatistics {
+    /// The rows of the table that it made.
+    pub(crate) fn made(&self) -> Option<u64> {
+        number(self.query_plan.last()?.records_written.as_deref())
+    }
+}
+
 /// What a MERGE did.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct DmlStatistics {
     pub(crate) inserted_row_count: Option<String>,
+    pub(crate) deleted_row_count: Option<String>,
 }
 
 /// A stage of a query; the last one writes the result.

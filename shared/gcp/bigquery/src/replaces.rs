@@ -9,7 +9,7 @@
 //!
 //! The table's labels only say where in the log to begin to look: a stale one costs calls.
 
-use millstream_events::{Fingerprint, work::LoadTable};
+use millstream_events::{Fingerprint, names::ObjectPath, work::LoadTable};
 use millstream_ports::{JobState, PortError, PortResult, TableWrite};
 
 use crate::{
@@ -73,7 +73,7 @@ impl BigQueryWarehouse {
         for _ in 0..TURNS {
             let table = self.api.table(&load.table).await?;
             match self.standing(&log, table.as_ref()).await? {
-                Standing::Done(slot, done) => return self.replaced(load, slot, &done).await,
+                Standing::Done(slot, done) => return self.replaced(job, load, slot, &done).await,
                 Standing::Running => return Ok(JobState::Running),
                 Standing::Failed(problem) => return Err(problem.into_error(&doing)),
                 Standing::Superseded => {
@@ -83,14 +83,17 @@ impl BigQueryWarehouse {
                 Standing::Owed(slot) => {
                     self.check_files(load).await?;
                     self.api.create_dataset(load.table.dataset()).await?;
+                    let files = self.unmarked(load, job).await?;
                     let new = NewJob {
                         doing: &doing,
                         modifies: Some(&load.table),
-                        configuration: self.replace_configuration(load, &log)?,
+                        configuration: self.replace_configuration(load, &files, &log)?,
                     };
                     // The job in the slot may be another writer's, who was faster: then the log is looked at again.
                     match self.start(&log.id(slot), new).await {
-                        Ok(JobState::Done(done)) if log.owns(&done) => return self.replaced(load, slot, &done).await,
+                        Ok(JobState::Done(done)) if log.owns(&done) => {
+                            return self.replaced(job, load, slot, &done).await;
+                        }
                         Ok(JobState::Done(_)) => {}
                         Ok(JobState::Running) => return Ok(JobState::Running),
                         Err(error) => match self.api.job(&log.id(slot)).await? {
@@ -104,11 +107,16 @@ impl BigQueryWarehouse {
         Err(PortError::unavailable(format!("cannot {doing}: others replace it all the time; ask again")))
     }
 
-    fn replace_configuration(&self, load: &LoadTable, log: &Log) -> PortResult<serde_json::Value> {
+    fn replace_configuration(
+        &self,
+        load: &LoadTable,
+        files: &[ObjectPath],
+        log: &Log,
+    ) -> PortResult<serde_json::Value> {
         let sequence = (SEQUENCE.to_owned(), log.sequence.to_string());
         self.load_configuration(Load {
             table: &load.table,
-            files: &load.batches,
+            files,
             uploaded: load.uploaded.as_ref(),
             schema: &schema::schema(&load.columns),
             layout: Some(&load.layout),
@@ -119,8 +127,9 @@ impl BigQueryWarehouse {
         })
     }
 
-    async fn replaced(&self, load: &LoadTable, slot: u64, done: &Job) -> PortResult<JobState<TableWrite>> {
+    async fn replaced(&self, job: &str, load: &LoadTable, slot: u64, done: &Job) -> PortResult<JobState<TableWrite>> {
         self.committed(load, done, Some((slot, load.sequence))).await?;
+        self.drop_unmarked(load, job).await;
         let rows = number(done.statistics.load.output_rows.as_deref()).unwrap_or_default();
         Ok(JobState::Done(TableWrite { rows, total_rows: rows, version: done.version(), superseded: false }))
     }

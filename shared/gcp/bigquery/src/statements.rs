@@ -2,6 +2,7 @@
 
 use millstream_events::{
     contract::{Column, ColumnType},
+    extract::DELETED_COLUMN,
     names::TableName,
     work::TableLayout,
 };
@@ -67,13 +68,36 @@ pub(crate) fn stage(stage: &TableName, query: &str) -> String {
     )
 }
 
-/// A staged table's rows, of those with one key only the last where they are numbered.
-pub(crate) fn staged(stage: &TableName, columns: &[Column], last_of: Option<&[String]>) -> String {
-    let last = last_of.map_or_else(String::new, |key| {
-        format!(" QUALIFY ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {ROW} DESC) = 1", list(key))
-    });
-    let filter = if last.is_empty() { "" } else { " WHERE TRUE" };
-    format!("SELECT {} FROM {}{filter}{last}", list(columns.iter().map(|column| &column.name)), path(stage))
+/// What becomes of staged rows that are marked as deleted at their source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// There are no marks.
+    None,
+    /// The rows are left out.
+    LeaveOut,
+    /// The marks are kept, as a last column that is never NULL.
+    Keep,
+}
+
+/// A staged table's rows, of those with one key only the last where they are numbered: whether that one is marked is looked
+/// at afterwards.
+pub(crate) fn staged(stage: &TableName, columns: &[Column], last_of: Option<&[String]>, marks: Marks) -> String {
+    let (mut select, deleted) = (list(columns.iter().map(|column| &column.name)), identifier(DELETED_COLUMN));
+    if marks == Marks::Keep {
+        select += &format!(", {deleted} IS TRUE AS {deleted}");
+    }
+    let mut filters = Vec::new();
+    if let Some(key) = last_of {
+        filters.push(format!("ROW_NUMBER() OVER (PARTITION BY {} ORDER BY {ROW} DESC) = 1", list(key)));
+    }
+    if marks == Marks::LeaveOut {
+        filters.push(format!("{deleted} IS NOT TRUE"));
+    }
+    let filter = match filters.as_slice() {
+        [] => String::new(),
+        filters => format!(" WHERE TRUE QUALIFY {}", filters.join(" AND ")),
+    };
+    format!("SELECT {select} FROM {}{filter}", path(stage))
 }
 
 /// Adds a query's rows to a table.
@@ -90,8 +114,8 @@ pub(crate) fn add_columns(table: &TableName, columns: &[&Column]) -> String {
     format!("ALTER TABLE {} {}", path(table), added.join(", "))
 }
 
-/// Merges a query's rows, of which no two have one key.
-pub(crate) fn merge(table: &TableName, key: &[String], columns: &[Column], query: &str) -> String {
+/// Merges a query's rows, of which no two have one key; with `deletes` those that are marked are taken out of the table.
+pub(crate) fn merge(table: &TableName, key: &[String], columns: &[Column], deletes: bool, query: &str) -> String {
     let on: Vec<String> = key
         .iter()
         .map(|name| {
@@ -111,8 +135,15 @@ pub(crate) fn merge(table: &TableName, key: &[String], columns: &[Column], query
     let update =
         if set.is_empty() { String::new() } else { format!("WHEN MATCHED THEN UPDATE SET {}\n", set.join(", ")) };
     let names = list(columns.iter().map(|column| &column.name));
+    let (take_out, there) = if deletes {
+        let deleted = format!("new.{}", identifier(DELETED_COLUMN));
+        (format!("WHEN MATCHED AND {deleted} THEN DELETE\n"), format!(" AND NOT {deleted}"))
+    } else {
+        (String::new(), String::new())
+    };
     format!(
-        "MERGE INTO {} AS known USING (\n{query}\n) AS new ON {}\n{update}WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({names})",
+        "MERGE INTO {} AS known USING (\n{query}\n) AS new ON {}\n{take_out}{update}WHEN NOT MATCHED{there} THEN \
+         INSERT ({names}) VALUES ({names})",
         path(table),
         on.join(" AND ")
     )
@@ -149,11 +180,31 @@ mod tests {
     fn a_merge_compares_nulls_only_where_they_may_be() {
         let columns = [column("id", "INT64", true), column("part", "STRING", false), column("name", "STRING", false)];
         let key = ["id".to_owned(), "part".to_owned()];
-        let statement = merge(&"a.b".parse().unwrap(), &key, &columns, "SELECT 1");
+        let statement = merge(&"a.b".parse().unwrap(), &key, &columns, false, "SELECT 1");
         assert!(statement.contains(
             "ON (known.`id` = new.`id`) AND (known.`part` = new.`part` OR (known.`part` IS NULL AND new.`part` IS NULL))"
         ));
         assert!(statement.contains("UPDATE SET `name` = new.`name`\n"), "{statement}");
+    }
+
+    #[test]
+    fn a_merge_takes_out_what_is_marked_and_looks_at_the_last_row_of_a_key_alone() {
+        let (columns, key) = ([column("id", "INT64", true), column("name", "STRING", false)], ["id".to_owned()]);
+        let (table, stage) = ("a.b".parse().unwrap(), "a.s".parse().unwrap());
+        let rows = staged(&stage, &columns, Some(&key), Marks::Keep);
+        let statement = merge(&table, &key, &columns, true, &rows);
+        assert_eq!(
+            statement,
+            "MERGE INTO `a.b` AS known USING (\n\
+             SELECT `id`, `name`, `_millstream_deleted` IS TRUE AS `_millstream_deleted` FROM `a.s` WHERE TRUE \
+             QUALIFY ROW_NUMBER() OVER (PARTITION BY `id` ORDER BY _millstream_row DESC) = 1\n\
+             ) AS new ON (known.`id` = new.`id`)\n\
+             WHEN MATCHED AND new.`_millstream_deleted` THEN DELETE\n\
+             WHEN MATCHED THEN UPDATE SET `name` = new.`name`\n\
+             WHEN NOT MATCHED AND NOT new.`_millstream_deleted` THEN INSERT (`id`, `name`) VALUES (`id`, `name`)"
+        );
+        let first = staged(&stage, &columns, Some(&key), Marks::LeaveOut);
+        assert!(first.ends_with(" = 1 AND `_millstream_deleted` IS NOT TRUE"), "{first}");
     }
 
     #[test]

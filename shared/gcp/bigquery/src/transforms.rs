@@ -13,7 +13,9 @@ use crate::{
     merges::{Added, Merge},
     model::{Job, Labels},
     queries::invalid_sql,
-    schema, statements, tables,
+    schema,
+    statements::{self, Marks},
+    tables,
 };
 
 impl BigQueryWarehouse {
@@ -65,7 +67,7 @@ impl BigQueryWarehouse {
         };
         self.check_expectations(table, &stage, &transform.expect, key).await?;
         let columns = schema::columns(staged.fields())?;
-        let rows = statements::staged(&stage, &columns, None);
+        let rows = statements::staged(&stage, &columns, None, Marks::None);
         let layout = &transform.layout;
         match (&transform.write, key) {
             (WriteMode::Replace, _) => {
@@ -74,7 +76,8 @@ impl BigQueryWarehouse {
                 self.start(id, NewJob { doing, modifies: Some(table), configuration }).await
             }
             (_, Some(key)) => {
-                let merge = Merge { table, layout, key, columns: &columns, stage: &stage, is_numbered: false };
+                let merge =
+                    Merge { table, layout, key, columns: &columns, stage: &stage, is_numbered: false, deletes: false };
                 self.merge_stage(doing, id, &merge).await
             }
             (_, None) => {

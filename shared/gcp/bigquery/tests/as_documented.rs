@@ -4,14 +4,22 @@
 
 mod stub;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arrow::{
+    array::{ArrayRef, BooleanArray, Int64Array, RecordBatch},
+    compute::concat_batches,
+};
 use millstream_events::{
     contract::{Column, FileFormat, FileOptions},
+    extract::DELETED_COLUMN,
     names::ObjectPath,
     work::{LoadTable, TableLayout, TransformTable, UploadedFile, WriteMode},
 };
-use millstream_ports::{ErrorKind, JobState, ObjectStoreExt, PortResult, Precondition, TableWrite, Warehouse};
+use millstream_ports::{
+    ErrorKind, JobState, ObjectStore, ObjectStoreExt, PortResult, Precondition, TableWrite, Warehouse,
+};
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use serde_json::{Value, json};
 
 use crate::stub::{Fate, Stub, start_time};
@@ -347,6 +355,65 @@ async fn a_merge_of_an_upload_tells_new_rows_from_changed_ones_and_leaves_no_sta
     let jobs = stub.world().inserted.clone();
     assert_eq!(done(warehouse.ensure_load("merge", &direct).await), write);
     assert_eq!(stub.world().inserted, jobs);
+}
+
+/// A load of the rows 1 and 2, of which the first is marked as deleted.
+async fn marked(stub: &Stub, name: &str, write: WriteMode) -> LoadTable {
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    let marks: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None]));
+    let rows = RecordBatch::try_from_iter([("id", ids), (DELETED_COLUMN, marks)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    let load = load(stub, name, write).await;
+    stub.store.put(&load.batches[0], writer.into_inner().unwrap(), Precondition::None).await.unwrap();
+    LoadTable { columns: vec![column("id", "INT64", true)], deletes: true, ..load }
+}
+
+#[tokio::test]
+async fn a_merge_counts_the_rows_that_it_took_out() {
+    let stub = Stub::start().await;
+    let warehouse = stub.warehouse().await;
+    let first = load(&stub, "a", WriteMode::Append).await;
+    done(warehouse.ensure_load("a", &first).await);
+    let changes = marked(&stub, "b", WriteMode::Merge { key: vec!["id".into()] }).await;
+    let write = done(warehouse.ensure_load("b", &changes).await);
+    assert_eq!((write.rows, write.total_rows), (3, 2), "one in, one changed, one out, of a table of two");
+    assert_eq!(done(warehouse.ensure_load("b", &changes).await), write);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_append_and_a_replace_of_marked_rows_are_one_load_of_the_others() {
+    for (write, disposition) in [(WriteMode::Append, "WRITE_APPEND"), (WriteMode::Replace, "WRITE_TRUNCATE")] {
+        let stub = Stub::start().await;
+        let warehouse = stub.warehouse().await;
+        let marked = marked(&stub, "a", write).await;
+        stub.world().fates.push_back(Fate::Runs);
+        assert_eq!(warehouse.ensure_load("job", &marked).await.unwrap(), JobState::Running);
+        let job = stub.world().inserted[0].clone();
+        let asked = configuration(&stub, &job)["load"].clone();
+        assert_eq!(asked["writeDisposition"], disposition);
+        assert_eq!(asked["schema"]["fields"], json!([{ "name": "id", "type": "INTEGER", "mode": "REQUIRED" }]));
+        let copy: ObjectPath = asked["sourceUris"][0].as_str().unwrap().parse().unwrap();
+        let bytes = stub.store.read(&copy, 1 << 20).await.unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+        let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+        let rows = concat_batches(&batches[0].schema(), &batches).unwrap();
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![2]));
+        assert_eq!(rows.columns(), [ids], "the row that is not marked, without the marks");
+        stub.world().finish(&job);
+        done(warehouse.ensure_load("job", &marked).await);
+        assert_eq!(stub.world().inserted, [job]);
+        assert_eq!(stub.store.stat(&copy).await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test]
+async fn marks_in_an_upload_that_is_loaded_as_it_is_are_refused() {
+    let stub = Stub::start().await;
+    let direct = LoadTable { deletes: true, ..uploaded(&stub).await };
+    let error = stub.warehouse().await.ensure_load("job", &direct).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(stub.world().inserted.is_empty());
 }
 
 #[tokio::test]

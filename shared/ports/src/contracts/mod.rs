@@ -32,6 +32,7 @@ pub mod source_changes;
 pub mod trainer;
 pub mod warehouse;
 mod warehouse_batches;
+mod warehouse_deletes;
 pub mod warehouse_sql;
 
 pub use endpoints::all as endpoints;

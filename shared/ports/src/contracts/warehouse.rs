@@ -11,9 +11,15 @@ use millstream_events::{
 };
 use serde_json::{Value, json};
 
-use super::warehouse_batches::{
-    of_a_merges_rows_with_one_key_the_last_file_wins, of_several_batches_one_that_fails_leaves_the_old_rows,
-    several_batches_of_one_load_go_in_together,
+use super::{
+    warehouse_batches::{
+        of_a_merges_rows_with_one_key_the_last_file_wins, of_several_batches_one_that_fails_leaves_the_old_rows,
+        several_batches_of_one_load_go_in_together,
+    },
+    warehouse_deletes::{
+        a_merge_takes_out_the_rows_that_are_marked, an_append_and_a_replace_leave_out_the_rows_that_are_marked,
+        of_a_merges_rows_with_one_key_only_the_last_ones_mark_counts,
+    },
 };
 use crate::{
     contracts::done,
@@ -65,6 +71,9 @@ pub async fn all(peer: &dyn WarehousePeer) {
         several_batches_of_one_load_go_in_together,
         of_a_merges_rows_with_one_key_the_last_file_wins,
         of_several_batches_one_that_fails_leaves_the_old_rows,
+        a_merge_takes_out_the_rows_that_are_marked,
+        of_a_merges_rows_with_one_key_only_the_last_ones_mark_counts,
+        an_append_and_a_replace_leave_out_the_rows_that_are_marked,
         a_load_that_fails_leaves_the_old_rows,
         a_row_without_a_required_value_is_refused,
         versions_grow_with_every_commit,

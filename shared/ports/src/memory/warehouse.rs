@@ -6,7 +6,7 @@
 //! exactly when the same batches and the same transforms went in, which is what a simulation compares.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use millstream_events::{
     Fingerprint,
     contract::Column,
+    extract::DELETED_COLUMN,
     names::{ObjectPath, TableName},
     work::{LoadTable, TransformTable, WriteMode},
 };
@@ -55,6 +56,26 @@ struct Table {
     sequence: Option<u64>,
 }
 
+/// A row on its way into a table.
+#[derive(Debug)]
+struct Incoming {
+    row: Value,
+    /// Whether its source has it no more.
+    deleted: bool,
+}
+
+impl Incoming {
+    fn there(row: Value) -> Self {
+        Self { row, deleted: false }
+    }
+
+    /// A row of a batch with the column [`DELETED_COLUMN`], which no table has.
+    fn marked(mut row: Value) -> Self {
+        let mark = row.as_object_mut().and_then(|fields| fields.remove(DELETED_COLUMN));
+        Self { row, deleted: mark == Some(Value::Bool(true)) }
+    }
+}
+
 impl Table {
     fn add_columns(&mut self, columns: &[Column]) {
         for column in columns {
@@ -64,24 +85,41 @@ impl Table {
         }
     }
 
-    fn apply(&mut self, write: &WriteMode, rows: Vec<Value>) {
-        match write {
-            WriteMode::Replace => self.rows = rows,
-            WriteMode::Append => self.rows.extend(rows),
-            WriteMode::Merge { key } => {
-                let mut at: HashMap<String, usize> =
-                    self.rows.iter().enumerate().map(|(at, row)| (key_of(row, key), at)).collect();
-                for row in rows {
-                    match at.entry(key_of(&row, key)) {
-                        Entry::Occupied(known) => self.rows[*known.get()] = row,
-                        Entry::Vacant(new) => {
-                            new.insert(self.rows.len());
-                            self.rows.push(row);
-                        }
-                    }
-                }
-            }
+    fn apply(&mut self, write: &WriteMode, rows: Vec<Incoming>) {
+        if let WriteMode::Merge { key } = write {
+            return self.merge(key, rows);
         }
+        if *write == WriteMode::Replace {
+            self.rows.clear();
+        }
+        self.rows.extend(rows.into_iter().filter(|incoming| !incoming.deleted).map(|incoming| incoming.row));
+    }
+
+    /// One row after the other: of a key's rows the last one counts.
+    fn merge(&mut self, key: &[String], rows: Vec<Incoming>) {
+        let mut at: HashMap<String, usize> =
+            self.rows.iter().enumerate().map(|(at, row)| (key_of(row, key), at)).collect();
+        let mut gone = BTreeSet::new();
+        for Incoming { row, deleted } in rows {
+            let place = match at.entry(key_of(&row, key)) {
+                Entry::Occupied(known) => {
+                    let place = *known.get();
+                    self.rows[place] = row;
+                    place
+                }
+                Entry::Vacant(new) => {
+                    self.rows.push(row);
+                    *new.insert(self.rows.len() - 1)
+                }
+            };
+            if deleted {
+                gone.insert(place)
+            } else {
+                gone.remove(&place)
+            };
+        }
+        let mut place = 0..;
+        self.rows.retain(|_| !place.next().is_some_and(|place| gone.contains(&place)));
     }
 
     /// The rows as text, sorted: a table has no order.
@@ -157,7 +195,7 @@ impl MemoryWarehouse {
         Ok(self.state().writes.get(job).copied().map(JobState::Done))
     }
 
-    async fn rows_of(&self, load: &LoadTable) -> PortResult<Vec<Value>> {
+    async fn rows_of(&self, load: &LoadTable) -> PortResult<Vec<Incoming>> {
         if load.uploaded.is_some() {
             return Err(PortError::invalid(format!(
                 "{} is to be loaded as it was uploaded, and the in-memory warehouse loads ingested batches only",
@@ -171,17 +209,21 @@ impl MemoryWarehouse {
         Ok(rows)
     }
 
-    async fn batch_rows(&self, load: &LoadTable, batch: &ObjectPath) -> PortResult<Vec<Value>> {
+    async fn batch_rows(&self, load: &LoadTable, batch: &ObjectPath) -> PortResult<Vec<Incoming>> {
         let bytes = self.store.read(batch, BATCH_LIMIT).await?;
         let text = str::from_utf8(&bytes).unwrap_or_default();
         let rows: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
         let rows = match rows {
             Ok(rows) if !text.is_empty() && rows.iter().all(Value::is_object) => rows,
-            _ => return Ok(vec![json!({ "batch": Fingerprint::of("batch", [&bytes[..]]) })]),
+            _ => return Ok(vec![Incoming::there(json!({ "batch": Fingerprint::of("batch", [&bytes[..]]) }))]),
         };
+        let rows: Vec<Incoming> =
+            rows.into_iter().map(if load.deletes { Incoming::marked } else { Incoming::there }).collect();
         let required = load.columns.iter().filter(|column| column.required);
         for column in required {
-            if rows.iter().any(|row| row.get(&column.name).is_none_or(Value::is_null)) {
+            let lacks = |row: &Value| row.get(&column.name).is_none_or(Value::is_null);
+            // Of a row that is gone only the key is known.
+            if rows.iter().any(|incoming| !incoming.deleted && lacks(&incoming.row)) {
                 return Err(PortError::invalid(format!(
                     "a row of {batch} has no value in {}, which {} requires",
                     column.name, load.table
@@ -190,6 +232,12 @@ impl MemoryWarehouse {
         }
         Ok(rows)
     }
+}
+
+/// How many rows a write puts in, changes or takes out.
+fn written(write: &WriteMode, rows: &[Incoming]) -> u64 {
+    let merges = matches!(write, WriteMode::Merge { .. });
+    rows.iter().filter(|incoming| merges || !incoming.deleted).count() as u64
 }
 
 fn check_job_id(job: &str) -> PortResult<()> {
@@ -227,7 +275,7 @@ impl Warehouse for MemoryWarehouse {
             table.columns.clear();
         }
         table.add_columns(&load.columns);
-        let count = rows.len() as u64;
+        let count = written(&load.write, &rows);
         table.apply(&load.write, rows);
         Ok(JobState::Done(state.commit(job, &load.table, table, count)))
     }
@@ -250,7 +298,7 @@ impl Warehouse for MemoryWarehouse {
             "inputs": Fingerprint::of("inputs", inputs.iter().map(String::as_bytes)),
         });
         let mut table = state.tables.get(&transform.table).cloned().unwrap_or_default();
-        table.apply(&transform.write, vec![row]);
+        table.apply(&transform.write, vec![Incoming::there(row)]);
         Ok(JobState::Done(state.commit(job, &transform.table, table, 1)))
     }
 

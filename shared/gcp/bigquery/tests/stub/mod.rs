@@ -118,8 +118,10 @@ impl World {
         job["status"] = json!({ "state": "DONE" });
         let sql = job["configuration"]["query"]["query"].as_str().unwrap_or_default();
         let query = if sql.starts_with("MERGE") {
-            let dml = json!({ "insertedRowCount": "1", "updatedRowCount": "1" });
-            json!({ "statementType": "MERGE", "numDmlAffectedRows": "2", "dmlStats": dml })
+            let deleted = u8::from(sql.contains("THEN DELETE"));
+            let dml =
+                json!({ "insertedRowCount": "1", "updatedRowCount": "1", "deletedRowCount": deleted.to_string() });
+            json!({ "statementType": "MERGE", "numDmlAffectedRows": (2 + deleted).to_string(), "dmlStats": dml })
         } else {
             json!({ "statementType": "CREATE_TABLE_AS_SELECT", "queryPlan": [{ "recordsWritten": "9" }, { "recordsWritten": "5" }] })
         };
