@@ -409,14 +409,14 @@ async fn a_probe_asks_every_function_once_and_is_no_pipelines_upload() {
     let run = probe::run_of(object.object.name()).unwrap();
 
     let commands = stage.deliver(Event::ObjectFinalized(object.clone())).await;
-    assert_eq!(commands.len(), 6);
+    assert_eq!(commands.len(), 7);
     for command in &commands {
         let fact = StepFact { step: command.step.clone(), fact: probe::answer() };
         assert_eq!(stage.deliver(Event::StepDeferred(fact)).await, []);
     }
     let history = stage.ledger.snapshot(&run).await.unwrap().history;
     let answered = history.records().filter(|record| matches!(record, Record::Deferred(_))).count();
-    assert_eq!((answered, history.records().count()), (6, 13));
+    assert_eq!((answered, history.records().count()), (7, 15));
 
     // Neither a sweep nor a survey makes anything of it.
     stage.clock.advance(Duration::from_secs(3_600));

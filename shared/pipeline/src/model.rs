@@ -175,9 +175,10 @@ impl Pipeline {
     /// Its own cron expression, and those of its sources with theirs.
     pub fn schedules(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
         let own = self.schedule.as_deref().map(|cron| (None, cron));
-        let of_sources = self.extracts.iter().filter_map(move |extract| {
-            Some((Some(extract.name.as_str()), extract.schedule.as_deref()?))
-        });
+        let of_sources = self
+            .extracts
+            .iter()
+            .filter_map(move |extract| Some((Some(extract.name.as_str()), extract.schedule.as_deref()?)));
         own.into_iter().chain(of_sources)
     }
 

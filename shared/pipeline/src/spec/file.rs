@@ -108,7 +108,8 @@ record! {
         /// The kind of source.
         "from" => from: At<SourceKind>,
         /// The secret that holds the database's URL with user and password, `secret:NAME`; for `db2` an ODBC connection string.
-        "connection" => connection: Option<At<SecretName>>,
+        #[schemars(with = "Option<At<SecretName>>")]
+        "connection" => connection: Given<At<SecretName>>,
         /// The secret that holds the certificates (PEM) which the server's must be signed by.
         "ca" => ca: Option<At<SecretName>>,
         /// A table, view or collection, `schema.table` where there are schemas.

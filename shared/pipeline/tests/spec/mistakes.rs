@@ -28,22 +28,9 @@ fn an_unknown_field_is_told_with_the_nearest_right_one() {
         "    «max_bda: 5%",
         Code::UnknownField,
         "a source has no field `max_bda`",
-        "one of `upload`, `message`, `description`, `columns`, `expect`, `on_new_column`, `max_bad`, `file`, `table`, \
-         `write`, `partition_by` and `cluster_by`",
+        "one of `upload`, `message`, `extract`, `schedule`, `description`, `columns`, `expect`, `on_new_column`, `max_bad`, \
+         `file`, `table`, `write`, `partition_by` and `cluster_by`",
         "did you mean `max_bad`?",
-    );
-}
-
-#[test]
-fn a_field_of_another_build_is_told_as_such() {
-    told(
-        "    message: refunds\n",
-        "    message: refunds\n    «extract: {from: postgres}\n",
-        Code::Unsupported,
-        "a source has no field `extract`",
-        "one of `upload`, `message`, `description`, `columns`, `expect`, `on_new_column`, `max_bad`, `file`, `table`, \
-         `write`, `partition_by` and `cluster_by`",
-        "this build reads uploads and messages; it extracts from no database",
     );
 }
 
@@ -254,7 +241,7 @@ fn a_source_has_either_uploads_or_messages() {
         "  «refunds:\n",
         Code::MissingField,
         "the source `refunds` needs its rows",
-        "`upload: folder/{date}/*.csv`, or `message: topic`",
+        "`upload: folder/{date}/*.csv`, `message: topic`, or `extract: {from: ..}`",
         "",
     );
     told(

@@ -20,5 +20,5 @@ fn a_field_has_its_documentation_and_what_has_to_be_there_is_required() {
     let description = schema["properties"]["schedule"]["description"].as_str().unwrap();
     assert!(description.starts_with("A cron expression"), "{description}");
     let source = &schema["$defs"]["SourceSpec"];
-    assert_eq!(source["required"], serde_json::json!(["columns", "table"]));
+    assert_eq!(source["required"], serde_json::json!(["table"]));
 }

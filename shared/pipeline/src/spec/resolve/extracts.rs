@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::Extract,
     spec::{
-        decode::{At, Decoder},
+        decode::{At, Decoder, Given},
         diagnostic::Code,
         file::{ExtractSpec, SourceSpec},
         project::Project,
@@ -50,6 +50,10 @@ pub(super) fn resolve(
         to.mistake(key.span.clone(), Code::Conflict, "`file` says how uploads are read; an extraction has none")
             .hint("take `file` out; a workbook's sheet, range and header row stand in `extract`");
     }
+    if !matches!((&source.upload, &source.message), (Given::Absent, Given::Absent)) {
+        let message = "a source has one of `extract`, `upload` and `message`";
+        to.mistake(spec.from.span.clone(), Code::Conflict, message).hint("make it two sources with a table each");
+    }
     let connection = connection(spec, key, to);
     let select = select(spec, key, to);
     let changes = changes(spec, &write, to);
@@ -82,19 +86,22 @@ pub(super) fn resolve(
 fn connection(spec: &ExtractSpec, key: &Key, to: &mut Decoder<'_>) -> Connection {
     let from = spec.from.value;
     match (&spec.connection, from) {
-        (Some(connection), SourceKind::Excel) => {
+        (Given::Read(connection), SourceKind::Excel) => {
             to.mistake(connection.span.clone(), Code::Conflict, "a workbook has no connection")
                 .hint("take `connection` out; `object` says where the workbook is");
         }
-        (None, SourceKind::Excel) | (Some(_), _) => {}
-        (None, _) => {
+        (Given::Absent, _) if from != SourceKind::Excel => {
             to.mistake(spec.from.span.clone(), Code::MissingField, format!("`{}` needs a `connection`", key.text))
                 .expected("secret:NAME, the secret that holds the database's URL");
         }
+        _ => {}
     }
     Connection {
         from,
-        secret: spec.connection.as_ref().map(|at| at.value.clone()),
+        secret: match &spec.connection {
+            Given::Read(at) => Some(at.value.clone()),
+            Given::Absent | Given::Broken => None,
+        },
         ca: spec.ca.as_ref().map(|at| at.value.clone()),
     }
 }
@@ -159,7 +166,6 @@ fn changes(spec: &ExtractSpec, write: &WriteMode, to: &mut Decoder<'_>) -> Chang
             if spec.from.value == SourceKind::Excel {
                 to.mistake(cursor.span.clone(), Code::Conflict, "a workbook is read whole").hint("take `cursor` out");
             }
-            let is_merge = matches!(write, WriteMode::Merge { .. });
             if *write == WriteMode::Replace {
                 to.mistake(cursor.span.clone(), Code::Conflict, "what changed alone cannot replace the table")
                     .expected("`write: {mode: merge, key: [..]}`, or `write: append` where rows never change");
@@ -168,7 +174,7 @@ fn changes(spec: &ExtractSpec, write: &WriteMode, to: &mut Decoder<'_>) -> Chang
                 to.mistake(deleted.span.clone(), Code::Conflict, "only a merge takes rows out of the table")
                     .expected("`write: {mode: merge, key: [..]}`");
             }
-            if let Some(lookback) = spec.lookback.as_ref().filter(|_| !is_merge) {
+            if let Some(lookback) = spec.lookback.as_ref().filter(|_| *write == WriteMode::Append) {
                 to.mistake(lookback.span.clone(), Code::Conflict, "rows that are read again would be there twice")
                     .expected("`write: {mode: merge, key: [..]}`");
             }

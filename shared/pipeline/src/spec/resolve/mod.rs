@@ -19,7 +19,7 @@ use millstream_events::{
 use millstream_sql::Select;
 
 use super::{
-    decode::{At, Decoder},
+    decode::{At, Decoder, Given},
     diagnostic::{Code, Diagnostic, SourceFile},
     file::PipelineFile,
     project::Project,
@@ -74,9 +74,10 @@ impl Draft {
         let mut to = Decoder { source: file, mistakes };
         let (mut sources, mut extracts) = (Vec::new(), Vec::new());
         for (key, source) in &spec.sources.entries {
-            match sources::extraction(source, &mut to) {
-                Some(extract) => extracts.extend(extracts::resolve(key, source, extract, project, &mut to)),
-                None => sources.extend(sources::resolve(key, source, project, &mut to)),
+            match &source.extract {
+                Given::Read(extract) => extracts.extend(extracts::resolve(key, source, extract, project, &mut to)),
+                Given::Absent => sources.extend(sources::resolve(key, source, project, &mut to)),
+                Given::Broken => {}
             }
         }
         let models: Vec<_> =

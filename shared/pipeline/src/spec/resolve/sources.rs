@@ -15,7 +15,7 @@ use crate::{
     spec::{
         decode::{At, Decoder, Given, Scalar, part_of},
         diagnostic::Code,
-        file::{ExtractSpec, FileSpec, SourceSpec},
+        file::{FileSpec, SourceSpec},
         project::Project,
         scalars::Topic,
         yaml::Key,
@@ -88,7 +88,6 @@ fn trigger(key: &Key, spec: &SourceSpec, to: &mut Decoder<'_>) -> Option<(Upload
             let pattern = UploadPattern::read(&format!("messages/{topic}/*.jsonl")).ok()?;
             Some((pattern, Some(topic.clone())))
         }
-        (Given::Absent, Given::Absent) if matches!(spec.extract, Given::Broken) => None,
         (Given::Absent, Given::Absent) => {
             to.mistake(key.span.clone(), Code::MissingField, format!("the source `{}` needs its rows", key.text))
                 .expected("`upload: folder/{date}/*.csv`, `message: topic`, or `extract: {from: ..}`");
@@ -101,16 +100,6 @@ fn trigger(key: &Key, spec: &SourceSpec, to: &mut Decoder<'_>) -> Option<(Upload
             None
         }
     }
-}
-
-/// What a source extracts, where it is one that does.
-pub(super) fn extraction<'s>(spec: &'s SourceSpec, to: &mut Decoder<'_>) -> Option<&'s ExtractSpec> {
-    let Given::Read(extract) = &spec.extract else { return None };
-    if !matches!((&spec.upload, &spec.message), (Given::Absent, Given::Absent)) {
-        let message = "a source has one of `extract`, `upload` and `message`";
-        to.mistake(extract.from.span.clone(), Code::Conflict, message).hint("make it two sources with a table each");
-    }
-    Some(extract)
 }
 
 pub(super) fn columns(spec: &SourceSpec, to: &mut Decoder<'_>) -> Vec<Column> {
