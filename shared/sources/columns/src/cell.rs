@@ -5,7 +5,7 @@ use millstream_ports::{CellFault, CellFaultKind};
 use serde::Deserialize;
 
 use crate::{
-    decimal::Written,
+    decimal::{Written, rescaled},
     store::Store,
     temporal::{DAY, FIRST_DAY, LAST_DAY},
 };
@@ -131,7 +131,25 @@ impl Cell<'_> {
 
     /// An exact decimal: `unscaled` / 10^`scale`.
     pub fn decimal(self, unscaled: i128, scale: u32) {
+        match &mut *self.store {
+            Store::Decimal128 { values, precision, scale: to } => {
+                if let Some(value) = rescaled(unscaled, scale, *precision, *to) {
+                    return values.append_value(value);
+                }
+            }
+            Store::Decimal256 { values, precision, scale: to } => {
+                if let Some(value) = rescaled(unscaled, scale, *precision, *to) {
+                    return values.append_value(i256::from_i128(value));
+                }
+            }
+            _ => {}
+        }
         self.written(Ok(Written::of(i256::from_i128(unscaled), i64::from(scale))), || decimal_text(unscaled, scale));
+    }
+
+    /// An exact decimal of more digits: `unscaled` / 10^`scale`. `shown` is the source's text.
+    pub fn decimal256(self, unscaled: i256, scale: u32, shown: impl FnOnce() -> String) {
+        self.written(Ok(Written::of(unscaled, i64::from(scale))), shown);
     }
 
     /// An exact decimal as it is written: `-12.50`, `1E+3`.

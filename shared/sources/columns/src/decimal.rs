@@ -66,29 +66,62 @@ impl Written {
 
     /// The number in units of the column's last digit. Digits that are lost, and more than the precision holds, are refused.
     pub(crate) fn scaled(self, precision: u8, scale: u8) -> Result<i256, CellFaultKind> {
-        let ten = i256::from_i128(10);
-        let mut digits = self.digits;
-        let mut from = self.scale;
-        let to = i64::from(scale);
-        if digits == i256::ZERO {
-            return Ok(digits);
+        if self.digits == i256::ZERO {
+            return Ok(i256::ZERO);
         }
-        while from < to {
-            digits = digits.checked_mul(ten).ok_or(CellFaultKind::DecimalRange)?;
-            from += 1;
-        }
-        while from > to {
-            if digits.wrapping_rem(ten) != i256::ZERO {
-                return Err(CellFaultKind::DecimalRange);
-            }
-            digits = digits.wrapping_div(ten);
-            from -= 1;
-        }
-        let limit = ten.checked_pow(u32::from(precision));
-        if limit.is_some_and(|limit| digits >= limit) {
+        let shift = i64::from(scale).checked_sub(self.scale).ok_or(CellFaultKind::DecimalRange)?;
+        let power = power_of_ten(shift.unsigned_abs()).ok_or(CellFaultKind::DecimalRange)?;
+        let digits = if shift >= 0 {
+            self.digits.checked_mul(power).ok_or(CellFaultKind::DecimalRange)?
+        } else if self.digits.wrapping_rem(power) == i256::ZERO {
+            self.digits.wrapping_div(power)
+        } else {
+            return Err(CellFaultKind::DecimalRange);
+        };
+        if power_of_ten(precision.into()).is_some_and(|limit| digits >= limit) {
             return Err(CellFaultKind::DecimalRange);
         }
         Ok(if self.negative { digits.wrapping_neg() } else { digits })
+    }
+}
+
+/// `unscaled` / 10^`from` in units of the last of a column's `scale` digits, where 128 bits are enough to tell; `None` where
+/// they are not or the number does not fit, which the longer way tells apart.
+pub(crate) fn rescaled(unscaled: i128, from: u32, precision: u8, scale: u8) -> Option<i128> {
+    let power = |exponent: u32| POWERS.get(exponent as usize).copied();
+    let to = u32::from(scale);
+    let value = if to >= from {
+        unscaled.checked_mul(power(to - from)?)?
+    } else {
+        let power = power(from - to)?;
+        // Division in 64 bits is one instruction, in 128 a loop.
+        match (i64::try_from(unscaled), i64::try_from(power)) {
+            (Ok(value), Ok(power)) if value % power == 0 => i128::from(value / power),
+            (Ok(_), Ok(_)) => return None,
+            _ if unscaled % power == 0 => unscaled / power,
+            _ => return None,
+        }
+    };
+    let limit = power(precision.into()).map_or(u128::MAX, i128::unsigned_abs);
+    (value.unsigned_abs() < limit).then_some(value)
+}
+
+/// 10^0 to 10^38, all that 128 bits hold.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10;
+        exponent += 1;
+    }
+    powers
+};
+
+/// 10^`exponent`, where 256 bits hold it.
+fn power_of_ten(exponent: u64) -> Option<i256> {
+    match POWERS.get(usize::try_from(exponent).ok()?) {
+        Some(power) => Some(i256::from_i128(*power)),
+        None => i256::from_i128(POWERS[38]).checked_mul(i256::from_i128(*POWERS.get(exponent as usize - 38)?)),
     }
 }
 
@@ -124,6 +157,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_short_way_says_what_the_long_one_says(
+            unscaled in prop_oneof![any::<i128>(), any::<i64>().prop_map(i128::from), (-9_999_i128..9_999).prop_map(|n| n * 1_000_000)],
+            from in 0_u32..=12, precision in 1_u8..=38, scale in 0_u8..=9,
+        ) {
+            let long = Written::of(i256::from_i128(unscaled), i64::from(from)).scaled(precision, scale);
+            if let Some(short) = rescaled(unscaled, from, precision, scale) {
+                prop_assert_eq!(Ok(i256::from_i128(short)), long);
+            } else if let Ok(long) = long {
+                prop_assert!(unscaled.checked_mul(POWERS[usize::from(scale)]).is_none(), "{long} was given up");
+            }
+        }
+
         #[test]
         fn what_is_written_is_read_back(unscaled in any::<i64>(), scale in 0_u8..=9) {
             let negative = if unscaled < 0 { "-" } else { "" };

@@ -10,6 +10,8 @@ mod decimal;
 mod store;
 mod temporal;
 
+pub use arrow::datatypes::i256;
+
 pub use crate::{
     batch::{Columns, batch_schema},
     cell::Cell,

@@ -19,10 +19,16 @@ pub(crate) fn connecting(target: &Target, error: Error) -> PortError {
             ),
             "28000" => (
                 ErrorKind::Denied,
-                format!("{server} does not let {user} in: {message}; allow the user this address (pg_hba.conf) and LOGIN"),
+                format!(
+                    "{server} does not let {user} in: {message}; allow the user this address (pg_hba.conf) and LOGIN"
+                ),
             ),
-            "42501" => (ErrorKind::Denied, format!("{server} does not let {user} in: {message}; GRANT CONNECT to the user")),
-            "3D000" => (ErrorKind::NotFound, format!("{server}: {message}; name the right database in the secret's URL")),
+            "42501" => {
+                (ErrorKind::Denied, format!("{server} does not let {user} in: {message}; GRANT CONNECT to the user"))
+            }
+            "3D000" => {
+                (ErrorKind::NotFound, format!("{server}: {message}; name the right database in the secret's URL"))
+            }
             code if is_passing(code) => (ErrorKind::Unavailable, format!("connecting to {server}: {message}")),
             code => (ErrorKind::Invalid, format!("connecting to {server}: {message} ({code})")),
         };
@@ -95,5 +101,6 @@ fn advice(answer: &DbError, user: &str) -> (ErrorKind, String) {
 /// Whether the state of the server, not the request, is what is wrong: lost connections, lacking resources, shutdowns,
 /// conflicts with other transactions or with a standby's recovery, system faults.
 fn is_passing(code: &str) -> bool {
-    matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58" | "XX")) || matches!(code, "55P03" | "55006" | "72000")
+    matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58" | "XX"))
+        || matches!(code, "55P03" | "55006" | "72000")
 }

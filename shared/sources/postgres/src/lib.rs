@@ -1,5 +1,8 @@
 //! PostgreSQL as a source.
 
+mod decode;
 mod failure;
 mod session;
 mod target;
+mod temporal;
+mod types;
