@@ -1,5 +1,7 @@
 //! What can be wrong with one row, in words a person understands.
 
+use crate::rows::RowFaultKind;
+
 /// A reason for quarantine. Small and `Copy`: millions of them may be held for a hopeless file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -33,11 +35,14 @@ pub(crate) enum Fault {
     NullElement,
     UnknownField,
     Lossy,
+    #[cfg(feature = "workbooks")]
+    CellError,
     NanKey,
     Duplicate(u16),
     NotNull(u16),
     Expectation(u16),
     Evaluation(u16),
+    Source(RowFaultKind),
 }
 
 /// The deepest JSON document taken for a JSON column (BigQuery's own limit).
@@ -77,11 +82,14 @@ impl Fault {
             Self::NullElement => "null_element",
             Self::UnknownField => "unknown_field",
             Self::Lossy => "lossy",
+            #[cfg(feature = "workbooks")]
+            Self::CellError => "cell_error",
             Self::NanKey => "nan_key",
             Self::Duplicate(_) => "duplicate",
             Self::NotNull(_) => "null",
             Self::Expectation(_) => "expectation",
             Self::Evaluation(_) => "expectation_error",
+            Self::Source(kind) => kind.as_str(),
         }
     }
 
@@ -125,11 +133,14 @@ impl Fault {
             Self::NullElement => "an array cannot hold NULL".into(),
             Self::UnknownField => "the object has a field that the STRUCT has not".into(),
             Self::Lossy => "the value does not fit the contract's type without loss".into(),
+            #[cfg(feature = "workbooks")]
+            Self::CellError => "the cell has an error, such as #N/A, and no value".into(),
             Self::NanKey => "NaN cannot be a key: it equals nothing".into(),
             Self::Duplicate(index) => format!("an earlier row has the same value, against {}", expectation(index)),
             Self::NotNull(index) => format!("no value, against {}", expectation(index)),
             Self::Expectation(index) => format!("does not hold: {}", expectation(index)),
             Self::Evaluation(index) => format!("overflows or divides by zero in {}", expectation(index)),
+            Self::Source(kind) => kind.message().into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The crate's one operation, by format.
 
 use std::{
-    io::{self, Write},
+    io::Write,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,16 +17,14 @@ use crate::{
         header,
     },
     decode::{Decode, TextBlock},
-    encode::Encoder,
-    engine::{Engine, write_error},
     error::{IngestError, Rejection, RejectionKind},
     format,
     input::{Input, TextBlocks, open_text},
+    job::Job,
     json::{decode::JsonDecoder, infer},
     layout::Layout,
     limits::Limits,
     parquet,
-    quarantine::Quarantine,
     report::Report,
     schema,
 };
@@ -73,13 +71,18 @@ pub fn ingest<B: Write + Send, Q: Write>(
 }
 
 fn check_contract(contract: &Contract) -> Result<(), Rejection> {
-    let rejection = |message: String| Err(Rejection::new(RejectionKind::Contract, message));
     if contract.columns.is_empty() && contract.on_new_column != OnNewColumn::Add {
-        return rejection("the contract has no columns".into());
+        return Err(Rejection::new(RejectionKind::Contract, "the contract has no columns"));
     }
     for (index, column) in contract.columns.iter().enumerate() {
+    check_columns(contract)
+}
+
+/// No column is there twice.
+pub(crate) fn check_columns(contract: &Contract) -> Result<(), Rejection> {
         if contract.columns[..index].iter().any(|earlier| earlier.name.eq_ignore_ascii_case(&column.name)) {
-            return rejection(format!("the contract has the column {:?} twice", column.name));
+            let message = format!("the contract has the column {:?} twice", column.name);
+            return Err(Rejection::new(RejectionKind::Contract, message));
         }
     }
     Ok(())
@@ -199,25 +202,7 @@ impl Run<'_> {
         let IngestRequest { contract, keys, limits, .. } = self.request;
         let layout = decoder.layout();
         let checks = Checks::new(&layout.columns, &contract.expect, keys)?;
-        let encoder = Encoder::new(schema::arrow_schema(&layout.columns)).map_err(write_error)?;
-        let engine = Engine { decoder, checks: &checks, encoder: &encoder, max_bad: contract.max_bad, limits };
-        let mut quarantine = Quarantine::new(io::BufWriter::new(quarantine), limits, &contract.expect);
-        let mut file = encoder.file(batch).map_err(write_error)?;
-        let totals = engine.run(next, &mut file, &mut quarantine);
-        quarantine.flush()?;
-        let totals = totals?;
-        file.close().map_err(write_error)?;
-        Ok(Report {
-            rows: totals.rows,
-            bad_rows: quarantine.rows,
-            bytes_read: 0,
-            columns: layout.columns.clone(),
-            ignored_columns: layout.ignored.iter().cloned().chain(totals.unknown).collect(),
-            added_columns: layout.added.clone(),
-            missing_columns: layout.missing.clone(),
-            reasons: quarantine.counts.into_sorted(),
-            samples: quarantine.samples,
-            quarantine_truncated: quarantine.truncated,
-        })
+        let schema = schema::arrow_schema(&layout.columns);
+        Job { decoder, checks, schema, contract, limits }.run(next, batch, quarantine)
     }
 }

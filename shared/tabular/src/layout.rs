@@ -1,5 +1,7 @@
 //! How a file's columns become the table's.
 
+use std::fmt;
+
 use millstream_events::contract::{Column, Contract};
 
 use crate::error::{Rejection, RejectionKind};
@@ -43,33 +45,62 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate)
 }
 
-/// A column that `on_new_column: reject` refuses.
-pub(crate) fn new_column(name: &str, contract: &Contract) -> Rejection {
-    let rejection = Rejection::new(
-        RejectionKind::NewColumn,
-        format!("the file has the column {name:?}, which the contract has not"),
-    )
-    .in_column(name);
-    rejection.hint(match nearest(name, contract.columns.iter().map(|column| column.name.as_str())) {
-        Some(near) => {
-            format!("did you mean {near:?}? `on_new_column: ignore` leaves new columns out, `add` loads them")
-        }
-        None => "`on_new_column: ignore` leaves new columns out, `add` loads them".into(),
-    })
+/// Where the columns come from, for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    File,
+    Source,
 }
 
-/// Whether a new column's name can be a table's (BigQuery's flexible names).
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Source => "source",
+        })
+    }
+}
+
+impl Origin {
+    /// A column that `on_new_column: reject` refuses.
+    pub(crate) fn new_column(self, name: &str, contract: &Contract) -> Rejection {
+        let rejection = Rejection::new(
+            RejectionKind::NewColumn,
+            format!("the {self} has the column {name:?}, which the contract has not"),
+        )
+        .in_column(name);
+        rejection.hint(match nearest(name, contract.columns.iter().map(|column| column.name.as_str())) {
+            Some(near) => {
+                format!("did you mean {near:?}? `on_new_column: ignore` leaves new columns out, `add` loads them")
+            }
+            None => "`on_new_column: ignore` leaves new columns out, `add` loads them".into(),
+        })
+    }
+
+    /// Whether a new column's name can be a table's (BigQuery's flexible names).
+    pub(crate) fn check_new_name(self, name: &str, index: usize) -> Result<(), Rejection> {
+        let message = if name.is_empty() {
+            format!("column {} has no name and cannot be added", index + 1)
+        } else if name.chars().count() > 300
+            || name.contains(|c: char| "!\"$()*,./;?@[\\]^`{}~".contains(c) || c.is_control())
+        {
+            format!("{name:?} cannot be a column's name, so it cannot be added")
+        } else {
+            return Ok(());
+        };
+        Err(Rejection::new(RejectionKind::NewColumn, message).in_column(name).hint(match self {
+            Self::File => "rename it in the file, or set `on_new_column: ignore`",
+            Self::Source => "rename it in a query, or leave it out: name the columns to read",
+        }))
+    }
+}
+
+/// A file's column that `on_new_column: reject` refuses.
+pub(crate) fn new_column(name: &str, contract: &Contract) -> Rejection {
+    Origin::File.new_column(name, contract)
+}
+
+/// Whether the name of a file's new column can be a table's.
 pub(crate) fn check_new_name(name: &str, index: usize) -> Result<(), Rejection> {
-    let message = if name.is_empty() {
-        format!("column {} has no name and cannot be added", index + 1)
-    } else if name.chars().count() > 300
-        || name.contains(|c: char| "!\"$()*,./;?@[\\]^`{}~".contains(c) || c.is_control())
-    {
-        format!("{name:?} cannot be a column's name, so it cannot be added")
-    } else {
-        return Ok(());
-    };
-    Err(Rejection::new(RejectionKind::NewColumn, message)
-        .in_column(name)
-        .hint("rename it in the file, or set `on_new_column: ignore`"))
+    Origin::File.check_new_name(name, index)
 }

@@ -4,7 +4,7 @@
 //! [`Contract`](millstream_events::contract::Contract). Out: a Parquet batch of the rows that keep the contract, a quarantine
 //! of those that break it (JSON Lines, one [`BadRow`] each), and a [`Report`]; or a [`Rejection`] of the whole file.
 //!
-//! [`ingest`] is the operation, [`expect`] the language of row expectations, which a pipeline's checker uses too.
+//! [`ingest`] is the operation, [`ingest_rows`] the same for rows that a database has, [`expect`] the language of row expectations, which a pipeline's checker uses too.
 
 mod cells;
 mod check;
@@ -19,6 +19,7 @@ mod fault;
 mod format;
 mod ingest;
 mod input;
+mod job;
 mod json;
 mod layout;
 mod limits;
@@ -26,7 +27,9 @@ mod parquet;
 mod parse;
 mod quarantine;
 mod report;
+mod rows;
 pub mod schema;
+mod typed;
 mod unique;
 
 pub use crate::{
@@ -37,3 +40,4 @@ pub use crate::{
     limits::Limits,
     report::{BadRow, ReasonCount, Report},
 };
+    rows::{RowBatch, RowFault, RowFaultKind, RowsRequest, ingest_rows},

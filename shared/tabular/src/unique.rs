@@ -34,6 +34,19 @@ pub(crate) enum Keys {
     Hashed(Vec<Option<u128>>),
 }
 
+impl Keys {
+    /// Leaves rows out, as those with a NULL are.
+    pub(crate) fn forget(&mut self, is_forgotten: impl Fn(usize) -> bool) {
+        fn clear<T>(keys: &mut [Option<T>], is_forgotten: impl Fn(usize) -> bool) {
+            keys.iter_mut().enumerate().filter(|(row, _)| is_forgotten(*row)).for_each(|(_, key)| *key = None);
+        }
+        match self {
+            Self::Small(keys) => clear(keys, is_forgotten),
+            Self::Hashed(keys) => clear(keys, is_forgotten),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     small: HashSet<u64, RandomState>,

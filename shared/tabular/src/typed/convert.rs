@@ -1,4 +1,4 @@
-//! One Parquet column's values to the contract's type. Casts are checked by casting back: what does not return the same is lossy,
+//! One column's values to the contract's type. Casts are checked by casting back: what does not return the same is lossy,
 //! and its row is bad.
 
 use arrow::{
@@ -16,7 +16,7 @@ use crate::{
     schema::{self, arrow_type},
 };
 
-/// How a file's column becomes a table's.
+/// How a column that comes becomes a table's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conversion {
     /// It is what it shall be.
@@ -27,7 +27,7 @@ pub(crate) enum Conversion {
     Parse,
 }
 
-/// Which conversion leads from the file's type to the contract's; `None` when none does.
+/// Which conversion leads from one type to the contract's; `None` when none does.
 pub(crate) fn conversion(from: &DataType, to: &ColumnType) -> Option<Conversion> {
     let from = match from {
         DataType::Dictionary(_, value) => value,
@@ -75,7 +75,7 @@ fn kindred(from: &DataType, to: &ColumnType) -> bool {
 }
 
 /// Converts a column; `on_fault` gets the rows that cannot be converted.
-pub(crate) fn convert(
+pub(super) fn convert(
     array: &ArrayRef,
     conversion: Conversion,
     to: &ColumnType,
