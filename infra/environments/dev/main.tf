@@ -18,6 +18,8 @@ module "platform" {
   message_topics = var.message_topics
   secrets        = var.secrets
 
+  function_networks = var.function_networks
+
   uploaders          = var.people.uploaders
   analysts           = var.people.analysts
   operators          = var.people.operators

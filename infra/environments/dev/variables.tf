@@ -69,3 +69,9 @@ variable "training_cluster" {
   })
   default = {}
 }
+
+variable "function_networks" {
+  description = "Networks in which functions reach private addresses, by function: a database's, for extract-source."
+  type        = map(object({ network = string, subnetwork = string }))
+  default     = {}
+}

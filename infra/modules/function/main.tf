@@ -38,6 +38,18 @@ resource "google_cloud_run_v2_service" "this" {
       max_instance_count = var.size.max_instances
     }
 
+    # Straight into the network where a database has a private address; everything else goes out as before.
+    dynamic "vpc_access" {
+      for_each = var.network == null ? [] : [var.network]
+      content {
+        egress = "PRIVATE_RANGES_ONLY"
+        network_interfaces {
+          network    = vpc_access.value.network
+          subnetwork = vpc_access.value.subnetwork
+        }
+      }
+    }
+
     containers {
       image = var.image
       args  = ["serve", var.name]

@@ -79,3 +79,9 @@ variable "kms_key" {
   type        = string
   default     = null
 }
+
+variable "network" {
+  description = "The network and subnetwork that the service reaches private addresses through; null for none."
+  type        = object({ network = string, subnetwork = string })
+  default     = null
+}

@@ -34,7 +34,8 @@ module "subscription" {
   ordered = true
 
   # Twice the request's limit: what the function has not answered by then, it never will.
-  ack_deadline_seconds = 2 * each.value.timeout_seconds
+  # Pub/Sub waits ten minutes at most.
+  ack_deadline_seconds = min(600, 2 * each.value.timeout_seconds)
 }
 
 module "uploads" {

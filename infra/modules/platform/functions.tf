@@ -46,6 +46,8 @@ module "function" {
   # plan-run alone reads pipelines; a changed file is in force with the next event, without a new revision.
   bucket_volumes = each.key == "plan-run" ? { pipelines = { bucket = module.bucket["pipelines"].name, path = "/pipelines" } } : {}
 
+  network = lookup(var.function_networks, each.key, null)
+
   deletion_protection = var.protected
   kms_key             = local.kms_key
 

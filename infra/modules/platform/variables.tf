@@ -150,6 +150,17 @@ variable "function_env" {
   }
 }
 
+variable "function_networks" {
+  description = "Networks in which functions reach private addresses, by function: `{ extract-source = { network = \"..\", subnetwork = \"..\" } }`."
+  type        = map(object({ network = string, subnetwork = string }))
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.function_networks), keys(jsondecode(file("${path.module}/../../functions.json")).functions))) == 0
+    error_message = "function_networks names a function that there is not."
+  }
+}
+
 variable "secrets" {
   description = "Secrets, and the functions that may read each: `{ crm = [\"extract-source\"] }`. Values are added by hand."
   type        = map(set(string))

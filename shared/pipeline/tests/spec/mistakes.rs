@@ -174,7 +174,7 @@ fn a_text_that_breaks_its_rule_is_told_with_the_rule() {
     );
     told(
         "file: {format: csv, delimiter: \";\", null_values: [NA, 1.50], no_header: true}",
-        "file: {format: workbook, range: «F3:B9»}",
+        "file: {format: workbook, range: «F3:B9}",
         Code::InvalidValue,
         "the range \"F3:B9\" ends before it begins",
         "cells such as B3:F200, or columns such as B:F",
