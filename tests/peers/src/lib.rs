@@ -7,6 +7,7 @@
 //! | bqemulator                               | `tests/python/peers.txt`, installed by `make test`             |
 //! | a small Kubernetes API server            | [`kubernetes`], in the test's own process                      |
 //! | Ray                                      | `tests/python/ray.txt`, installed by `make test`               |
+//! | pysqlbridge, for SQL Server's protocol    | `tests/python/sources.txt`, installed by `make test`           |
 //! | the fake Vertex AI                       | `tests/python/fake_vertex`, with Google's messages of `make peers` |
 //!
 //! A peer that cannot be started is a failed test that says what is missing, never a skipped one.
@@ -20,6 +21,7 @@ pub mod kubernetes;
 pub mod process;
 pub mod pubsub;
 pub mod ray;
+pub mod sqlserver;
 pub mod vertex;
 
 pub use process::{Peer, free_port, peers_bin};

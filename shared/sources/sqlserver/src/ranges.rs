@@ -131,9 +131,10 @@ async fn counted_ends(
     let written = split.kind.written(split.order, "[value]");
     let sql = format!(
         "SELECT {written} AS [end] FROM (SELECT {column} AS [value], ROW_NUMBER() OVER (ORDER BY {column}) AS [number] \
-         FROM {}{}) AS [numbered] WHERE [number] > 1 AND ([number] - 1) % {range_rows} = 0 ORDER BY [number]",
+         FROM {}{}) AS [numbered] WHERE [number] > 1 AND [number] % {range_rows} = {} ORDER BY [number]",
         described.from,
-        conditions.sql()
+        conditions.sql(),
+        1 % range_rows
     );
     let rows = session.rows(DOING, &sql, conditions.parameters()).await?;
     Ok(rows.iter().filter_map(|row| text(row, 0).map(str::to_owned)).collect())
