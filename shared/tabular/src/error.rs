@@ -34,7 +34,7 @@ pub enum RejectionKind {
     WrongFormat,
     /// Not UTF-8 where it has to be.
     Encoding,
-    /// The compressed stream or the Parquet file is damaged.
+    /// The compressed stream, the Parquet file or the workbook is damaged.
     Corrupt,
     /// It decompresses to more than the limits allow.
     DecompressionLimit,
@@ -52,6 +52,12 @@ pub enum RejectionKind {
     NewColumn,
     /// A Parquet column that cannot hold the contract's type.
     TypeMismatch,
+    /// A workbook that is protected by a password.
+    Encrypted,
+    /// A workbook that has not the sheet.
+    MissingSheet,
+    /// A value of a workbook in a column that its header does not name.
+    UnnamedColumn,
     /// More bad rows than `max_bad` allows.
     TooManyBadRows,
 }

@@ -5,7 +5,7 @@ use millstream_events::contract::{FileFormat, FileOptions};
 use crate::error::{Rejection, RejectionKind};
 
 /// The format an object's name stands for: `.csv .tsv .txt .jsonl .ndjson .json .parquet`, before a `.gz`, `.gzip`,
-/// `.zst` or `.zstd`. `None` when the name says nothing.
+/// `.zst` or `.zstd`; `.xlsx .xlsm .xlsb .xls .ods`. `None` when the name says nothing.
 pub fn format_of(object_name: &str) -> Option<FileFormat> {
     FileFormat::of_name(object_name)
 }
@@ -23,7 +23,9 @@ pub(crate) fn resolve(object_name: &str, options: &FileOptions) -> Result<FileFo
             RejectionKind::WrongFormat,
             format!("the name {object_name:?} does not say what kind of file it is"),
         )
-        .hint("set the source's `format` to csv, json_lines or parquet, or end the name in .csv, .jsonl or .parquet")
+        .hint(
+            "set the source's `format` to csv, jsonl, parquet or workbook, or end the name in .csv, .jsonl, .parquet or .xlsx",
+        )
     })
 }
 
@@ -58,10 +60,14 @@ pub(crate) fn check_text_start(start: &[u8]) -> Result<(), Rejection> {
                 .hint("save or export it as UTF-8, or convert it with `iconv -f UTF-16 -t UTF-8`"))
         }
         [b'P', b'A', b'R', b'1', ..] => wrong("the file is Parquet, not text", "set the source's `format: parquet`"),
-        [b'P', b'K', 3, 4, ..] => {
-            wrong("the file is a zip archive or an Excel workbook", "unpack it, or export the sheet as CSV")
-        }
-        [0xD0, 0xCF, 0x11, 0xE0, ..] => wrong("the file is an old Excel workbook", "export the sheet as CSV"),
+        [b'P', b'K', 3, 4, ..] => wrong(
+            "the file is a zip archive or an Excel workbook",
+            "unpack it; for a workbook set the source's `format: workbook`, or export the sheet as CSV",
+        ),
+        [0xD0, 0xCF, 0x11, 0xE0, ..] => wrong(
+            "the file is an old Excel workbook",
+            "set the source's `format: workbook`, or export the sheet as CSV",
+        ),
         [b'%', b'P', b'D', b'F', ..] => wrong("the file is a PDF", "upload CSV, JSON Lines or Parquet"),
         _ => Ok(()),
     }
@@ -79,6 +85,9 @@ mod tests {
             ("x.y.jsonl.zst", Some(FileFormat::JsonLines)),
             ("x.json", Some(FileFormat::JsonLines)),
             ("x.parquet", Some(FileFormat::Parquet)),
+            ("x.xlsx", Some(FileFormat::Workbook)),
+            ("in/X.ODS", Some(FileFormat::Workbook)),
+            ("x.xls.gz", None),
             ("x.csv/readme", None),
             ("x.gz", None),
             ("", None),

@@ -65,6 +65,7 @@ pub fn ingest<B: Write + Send, Q: Write>(
         FileFormat::Csv => run.csv(input, batch, quarantine)?,
         FileFormat::JsonLines => run.json_lines(input, batch, quarantine)?,
         FileFormat::Parquet => run.parquet(input, batch, quarantine)?,
+        FileFormat::Workbook => run.workbook(input, batch, quarantine)?,
     };
     report.bytes_read = raw.load(Ordering::Relaxed);
     Ok(report)
@@ -74,18 +75,31 @@ fn check_contract(contract: &Contract) -> Result<(), Rejection> {
     if contract.columns.is_empty() && contract.on_new_column != OnNewColumn::Add {
         return Err(Rejection::new(RejectionKind::Contract, "the contract has no columns"));
     }
-    for (index, column) in contract.columns.iter().enumerate() {
     check_columns(contract)
 }
 
 /// No column is there twice.
 pub(crate) fn check_columns(contract: &Contract) -> Result<(), Rejection> {
+    for (index, column) in contract.columns.iter().enumerate() {
         if contract.columns[..index].iter().any(|earlier| earlier.name.eq_ignore_ascii_case(&column.name)) {
             let message = format!("the contract has the column {:?} twice", column.name);
             return Err(Rejection::new(RejectionKind::Contract, message));
         }
     }
     Ok(())
+}
+
+/// A cell is one value.
+fn refuse_nested(contract: &Contract, format: &str) -> Result<(), Rejection> {
+    match contract.columns.iter().find(|column| crate::schema::is_nested(&column.kind)) {
+        None => Ok(()),
+        Some(column) => {
+            let message = format!("{format} cannot hold the column {:?} of type {}", column.name, column.kind);
+            Err(Rejection::new(RejectionKind::Contract, message)
+                .in_column(&column.name)
+                .hint("upload JSON Lines or Parquet, or make the column JSON"))
+        }
+    }
 }
 
 struct Run<'a> {
@@ -96,13 +110,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn csv<B: Write + Send, Q: Write>(&self, input: Input, batch: B, quarantine: Q) -> Result<Report, IngestError> {
         let IngestRequest { object_name, contract, options, limits, .. } = self.request;
-        if let Some(column) = contract.columns.iter().find(|column| crate::schema::is_nested(&column.kind)) {
-            let message = format!("CSV cannot hold the column {:?} of type {}", column.name, column.kind);
-            return Err(Rejection::new(RejectionKind::Contract, message)
-                .in_column(&column.name)
-                .hint("upload JSON Lines or Parquet, or make the column JSON")
-                .into());
-        }
+        refuse_nested(contract, "CSV")?;
         let delimiter = format::delimiter(object_name, options)?;
         let text = open_text(input.into_read()?, Arc::clone(&self.raw), limits)?;
         let mut blocks = TextBlocks::new(text, Some(delimiter), limits);
@@ -190,6 +198,51 @@ impl Run<'_> {
         self.raw.store(file.metadata()?.len(), Ordering::Relaxed);
         let (decoder, mut batches) = parquet::open(file, contract, limits)?;
         self.finish(&decoder, move |_| batches.next(), batch, quarantine)
+    }
+
+    #[cfg(feature = "workbooks")]
+    fn workbook<B: Write + Send, Q: Write>(
+        &self,
+        input: Input,
+        batch: B,
+        quarantine: Q,
+    ) -> Result<Report, IngestError> {
+        use crate::workbook::{Block, Workbook, column_types, decode::WorkbookDecoder};
+
+        let IngestRequest { contract, options, limits, .. } = self.request;
+        refuse_nested(contract, "a workbook")?;
+        let file = input.into_file()?;
+        self.raw.store(file.metadata()?.len(), Ordering::Relaxed);
+        let mut book = Workbook::open(file, limits)?;
+        let mut cells = options.cells.clone().unwrap_or_default();
+        if options.no_header {
+            cells.header_row = Some(0);
+        }
+        let columns = Some(contract.columns.len());
+        let kinds = match contract.on_new_column {
+            OnNewColumn::Add => column_types(&mut book.table(&cells, columns)?)?.0,
+            OnNewColumn::Ignore | OnNewColumn::Reject => Vec::new(),
+        };
+        let mut table = book.table(&cells, columns)?;
+        let layout = if table.has_header() {
+            let hint = "if the header is in another row, say which in `header_row`; 0 says that there is none";
+            let mut layout = header::lay_out(table.names(), contract, hint)?;
+            layout.give_added_types(&kinds);
+            layout
+        } else {
+            Layout::of_contract(contract)
+        };
+        let decoder =
+            WorkbookDecoder { layout, names: table.names().to_vec(), null_values: options.null_values.clone() };
+        let next = |memory| table.next(Block::within(memory), limits.block_bytes);
+        self.finish(&decoder, next, batch, quarantine)
+    }
+
+    #[cfg(not(feature = "workbooks"))]
+    fn workbook<B: Write + Send, Q: Write>(&self, _: Input, _: B, _: Q) -> Result<Report, IngestError> {
+        Err(Rejection::new(RejectionKind::WrongFormat, "this build reads no workbooks")
+            .hint("build with `--features excel`, or export the sheet as CSV")
+            .into())
     }
 
     fn finish<D: Decode, B: Write + Send, Q: Write>(

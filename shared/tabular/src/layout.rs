@@ -26,6 +26,17 @@ impl Layout {
         self.sources.push(source);
     }
 
+    /// Gives the columns that are added the types that the file's own columns have.
+    #[cfg(feature = "workbooks")]
+    pub(crate) fn give_added_types(&mut self, kinds: &[millstream_events::contract::ColumnType]) {
+        let known = self.columns.len() - self.added.len();
+        for (index, added) in self.added.iter_mut().enumerate() {
+            let Some(kind) = self.sources[known + index].and_then(|source| kinds.get(source)) else { continue };
+            added.kind.clone_from(kind);
+            self.columns[known + index].kind.clone_from(kind);
+        }
+    }
+
     /// The file has the contract's columns in the contract's order.
     pub(crate) fn of_contract(contract: &Contract) -> Self {
         let columns = contract.columns.clone();

@@ -1,6 +1,6 @@
 //! Files to validated Parquet under a column contract.
 //!
-//! In: the bytes of an uploaded CSV, JSON Lines or Parquet file and a
+//! In: the bytes of an uploaded CSV, JSON Lines or Parquet file or of a workbook, and a
 //! [`Contract`](millstream_events::contract::Contract). Out: a Parquet batch of the rows that keep the contract, a quarantine
 //! of those that break it (JSON Lines, one [`BadRow`] each), and a [`Report`]; or a [`Rejection`] of the whole file.
 //!
@@ -31,6 +31,8 @@ mod rows;
 pub mod schema;
 mod typed;
 mod unique;
+#[cfg(feature = "workbooks")]
+pub mod workbook;
 
 pub use crate::{
     error::{IngestError, Rejection, RejectionKind},
@@ -39,5 +41,5 @@ pub use crate::{
     input::Input,
     limits::Limits,
     report::{BadRow, ReasonCount, Report},
-};
     rows::{RowBatch, RowFault, RowFaultKind, RowsRequest, ingest_rows},
+};

@@ -15,6 +15,8 @@ pub struct Limits {
     pub decompression_ratio: u64,
     /// Decompressed bytes below which the ratio is not judged: a small file of zeros harms nobody.
     pub ratio_from_bytes: u64,
+    /// The most bytes of a workbook that are in memory: its texts and styles, or all of an `.xls` or `.ods` one.
+    pub workbook_bytes: u64,
     /// How much of a bad row's text the quarantine keeps, in bytes.
     pub raw_bytes: usize,
     /// The most bytes written to the quarantine; bad rows past it are counted and no longer written.
@@ -35,6 +37,7 @@ impl Default for Limits {
             decompressed_bytes: 256 * 1024 * MIB,
             decompression_ratio: 200,
             ratio_from_bytes: 64 * MIB,
+            workbook_bytes: 512 * MIB,
             raw_bytes: 64 * 1024,
             quarantine_bytes: 1024 * MIB,
             samples: 5,

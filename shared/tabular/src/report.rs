@@ -45,7 +45,8 @@ pub struct ReasonCount {
 /// One quarantined row: a line of the quarantine's JSON Lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRow {
-    /// The physical line where the record starts, the header being line 1; the row number in Parquet, from 1.
+    /// The physical line where the record starts, the header being line 1; the row number in Parquet, from 1; the sheet's row in
+    /// a workbook, as a spreadsheet shows it.
     pub line: u64,
     /// The column at fault, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +58,8 @@ pub struct BadRow {
     /// The value at fault, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// The record as it stood in the file, without its line ending (a JSON object for Parquet).
+    /// The record as it stood in the file, without its line ending (a JSON object for Parquet and
+    /// for workbooks).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
     /// The record in base64, instead of `raw`, when it is not UTF-8.

@@ -31,7 +31,7 @@ pub(crate) fn read(
         })?;
         names.push(name.trim().to_owned());
     }
-    Ok((lay_out(&names, contract).map_err(|rejection| rejection.at_line(line))?, end))
+    Ok((lay_out(&names, contract, NO_HEADER).map_err(|rejection| rejection.at_line(line))?, end))
 }
 
 /// The rejection of a file without a header line.
@@ -69,7 +69,11 @@ fn first_record(block: &[u8], delimiter: u8, limits: &Limits) -> Result<(Vec<Cel
     Ok((chunk.cells, line, tokenizer.position()))
 }
 
-fn lay_out(names: &[String], contract: &Contract) -> Result<Layout, Rejection> {
+/// What may be wrong where a required column is not in a header.
+const NO_HEADER: &str = "if the file has no header line, set `no_header: true`; else check the delimiter";
+
+/// Lays the table out by a header's names; `otherwise` is the hint where a required column is not among them.
+pub(crate) fn lay_out(names: &[String], contract: &Contract, otherwise: &str) -> Result<Layout, Rejection> {
     let mut positions: HashMap<String, usize> = HashMap::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         if !name.is_empty() && positions.insert(name.to_lowercase(), index).is_some() {
@@ -87,8 +91,7 @@ fn lay_out(names: &[String], contract: &Contract) -> Result<Layout, Rejection> {
                 let rejection = Rejection::new(RejectionKind::MissingColumn, message).in_column(&column.name);
                 return Err(match nearest(&column.name, names.iter().map(String::as_str)) {
                     Some(name) => rejection.hint(format!("the header has {name:?}")),
-                    None => rejection
-                        .hint("if the file has no header line, set `no_header: true`; else check the delimiter"),
+                    None => rejection.hint(otherwise),
                 });
             }
             layout.missing.push(column.name.clone());
