@@ -40,7 +40,7 @@ fn build(profile_folder: &Path) {
             "--package",
             "millstream",
             "--features",
-            "cloud",
+            "cloud,sources",
             "--profile",
             profile,
             "--target-dir",
@@ -52,9 +52,10 @@ fn build(profile_folder: &Path) {
     assert!(built.success(), "the millstream program does not build: see cargo's messages above");
 }
 
-/// Whether the program was built with the functions as services.
+/// Whether the program was built with the functions as services, and with the sources.
 fn serves(program: &Path) -> bool {
-    Command::new(program).args(["serve", "--help"]).output().is_ok_and(|help| help.status.success())
+    let knows = |arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|help| help.status.success());
+    knows(&["serve", "--help"]) && knows(&["sources", "--help"])
 }
 
 /// Whether no source of the workspace's crates is newer. Cargo's own list of them is only there after `cargo build`.

@@ -5,6 +5,7 @@ use millstream_events::{
     work::WriteMode,
 };
 use millstream_pipeline::{
+    advice::advice,
     model::{Extract, Pipeline},
     spec::{Code, Diagnostic, graph},
 };
@@ -167,4 +168,18 @@ fn an_upload_has_no_schedule() {
     let mistakes = mistakes_at_marks(files(&text));
     assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
     assert_eq!(mistakes[0].message, "only a source with `extract` has a schedule");
+}
+
+#[test]
+fn what_nothing_starts_and_what_stays_in_the_table_is_advised_of() {
+    let told = |text: &str| -> Vec<String> {
+        advice(&load_files(&files(text)).unwrap()).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(told(SHOP), Vec::<String>::new());
+    let by_hand = told(&SHOP.replacen("schedule: \"0 6 * * *\"\n", "", 1));
+    assert_eq!(by_hand.len(), 3, "customers have a schedule of their own: {by_hand:?}");
+    assert!(by_hand[0].starts_with("warning: shop, source orders: nothing starts its extraction"), "{by_hand:?}");
+    let stays = told(&SHOP.replacen("      deleted: deleted_at\n", "", 1));
+    assert_eq!(stays.len(), 1);
+    assert!(stays[0].contains("source customers: a row that is deleted at the source stays"), "{stays:?}");
 }
