@@ -15,6 +15,8 @@ mod project;
 mod render;
 #[cfg(feature = "cloud")]
 mod serve;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+mod sources;
 #[cfg(feature = "cloud")]
 mod vertex;
 mod wiring;

@@ -1,5 +1,7 @@
 //! A project on disk: its folder, its settings, its pipeline files and the checks that this build's engines make of them.
 
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+use std::collections::BTreeMap;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -7,6 +9,8 @@ use std::{
 
 use anyhow::Context;
 use millstream_events::contract::Column;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+use millstream_events::names::PipelineName;
 use millstream_pipeline::{
     Buckets, Pipelines,
     spec::{self, Checks, Diagnostics, Files, Problem},
@@ -72,10 +76,21 @@ impl Project {
 
     /// Reads every pipeline, or every mistake.
     pub(crate) fn load_pipelines(&self) -> Result<Pipelines, Diagnostics> {
+        self.load(self)
+    }
+
+    /// Checks a pipeline that is in no file yet, as if it were the project's only one.
+    #[cfg(any(feature = "embedded", feature = "cloud"))]
+    pub(crate) fn check_alone(&self, pipeline: &PipelineName, yaml: &str) -> Result<(), Diagnostics> {
+        let files = BTreeMap::from([(format!("{PIPELINES}/{pipeline}.yaml"), yaml)]);
+        self.load(&files).map(drop)
+    }
+
+    fn load(&self, files: &dyn Files) -> Result<Pipelines, Diagnostics> {
         let named = &self.settings.buckets;
         let buckets =
             Buckets { landing: named.landing.clone(), lake: named.lake.clone(), models: named.models.clone() };
-        spec::load(&spec::Project { files: self, buckets, checks: &Engines })
+        spec::load(&spec::Project { files, buckets, checks: &Engines })
     }
 
     /// A path of the specification's project as a file of this one.

@@ -6,6 +6,8 @@ mod cloud;
 mod local;
 mod manifests;
 mod programs;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+mod sources;
 
 use std::path::PathBuf;
 
@@ -15,6 +17,8 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::cloud::*;
 #[cfg(feature = "embedded")]
 pub(crate) use self::local::*;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+pub(crate) use self::sources::*;
 pub(crate) use self::{manifests::*, programs::*};
 
 /// Files in, served models out: a data and AI platform on this machine.
@@ -60,6 +64,10 @@ pub(crate) enum Command {
     /// Mend Kubernetes manifests before they are applied
     #[command(subcommand)]
     Manifests(Manifests),
+    /// Databases and workbooks: what is extracted, what they hold, a pipeline for chosen tables
+    #[cfg(any(feature = "embedded", feature = "cloud"))]
+    #[command(subcommand)]
+    Sources(Sources),
     #[command(flatten)]
     Program(Program),
     #[cfg(feature = "embedded")]

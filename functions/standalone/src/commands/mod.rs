@@ -8,6 +8,8 @@ mod init;
 mod local;
 mod manifests;
 mod programs;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+pub(crate) mod sources;
 
 use std::process::ExitCode;
 
@@ -67,6 +69,8 @@ async fn dispatch(cli: &Cli) -> anyhow::Result<Ended> {
             check::run(&project, cli.json)
         }
         Command::Manifests(command) => manifests::run(command, cli.json),
+        #[cfg(any(feature = "embedded", feature = "cloud"))]
+        Command::Sources(command) => sources::dispatch(cli, command).await,
         // They have run before there was a runtime.
         Command::Program(_) => Ok(Ended::Well),
         #[cfg(feature = "embedded")]

@@ -8,9 +8,11 @@ pub(crate) mod demo;
 mod doctor;
 #[cfg(feature = "embedded")]
 mod progress;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+mod sources;
 #[cfg(feature = "embedded")]
 mod tables;
-#[cfg(feature = "embedded")]
+#[cfg(any(feature = "embedded", feature = "cloud"))]
 mod units;
 #[cfg(feature = "embedded")]
 mod values;
@@ -25,12 +27,17 @@ pub(crate) use self::{
     costs::{TrainingCost, WorkCost, training_costs, work_costs},
     progress::Progress,
     tables::{model, models, quarantine, quarantined_rows, run, run_summary, runs},
-    units::{bytes, seconds},
+    units::seconds,
     values::{by_name, csv, rows},
 };
 
 #[cfg(feature = "cloud")]
 pub(crate) use self::doctor::doctor;
+#[cfg(any(feature = "embedded", feature = "cloud"))]
+pub(crate) use self::{
+    sources::{extracted, source_columns, source_tables},
+    units::bytes,
+};
 
 /// Mistakes are wrapped to this width, which fits a terminal and a log.
 const MISTAKE_WIDTH: usize = 100;

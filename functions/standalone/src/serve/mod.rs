@@ -8,6 +8,7 @@ pub(crate) mod map;
 #[cfg(feature = "embedded")]
 mod models;
 mod planner;
+mod reach;
 mod role;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use tokio::net::TcpListener;
 
 #[cfg(feature = "embedded")]
 pub(crate) use self::models::models;
-pub(crate) use self::role::Role;
+pub(crate) use self::{reach::reach, role::Role};
 use crate::project::Project;
 
 /// Serves until SIGTERM.
