@@ -26,8 +26,16 @@ use millstream_tests::{program::millstream, up::wait_for};
 use serde_json::{Value, json};
 
 /// The functions that a deployment has.
-const FUNCTIONS: [&str; 7] =
-    ["plan-run", "ingest-file", "load-table", "transform-table", "export-table", "train-model", "promote-model"];
+const FUNCTIONS: [&str; 8] = [
+    "plan-run",
+    "ingest-file",
+    "extract-source",
+    "load-table",
+    "transform-table",
+    "export-table",
+    "train-model",
+    "promote-model",
+];
 
 /// The topic of events, and the one that Cloud Storage notifies.
 const EVENTS: &str = "millstream-events";

@@ -61,7 +61,7 @@ fn a_healthy_deployment_passes_and_each_broken_link_is_named() {
     let found = findings(&well);
     assert_eq!(broken(&well), [""; 0], "{}", well.stdout);
     let hops: Vec<&Value> = found.iter().filter(|finding| finding["link"] == "event").collect();
-    assert_eq!(hops.len(), 7, "the upload, and each function's answer: {hops:?}");
+    assert_eq!(hops.len(), 8, "the upload, and each function's answer: {hops:?}");
     assert!(hops.iter().all(|hop| hop["seconds"].is_f64()), "{hops:?}");
     // What an emulator does not have is not taken for well.
     let states = states(&found);
