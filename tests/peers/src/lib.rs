@@ -8,6 +8,9 @@
 //! | a small Kubernetes API server            | [`kubernetes`], in the test's own process                      |
 //! | Ray                                      | `tests/python/ray.txt`, installed by `make test`               |
 //! | pysqlbridge, for SQL Server's protocol    | `tests/python/sources.txt`, installed by `make test`           |
+//! | SecantusDB, for MongoDB's protocol         | `tests/python/sources.txt`, installed by `make test`; openssl |
+//! | MariaDB                                  | Debian's `mariadb-server`, by `make databases`                 |
+//! | PostgreSQL                               | Debian's `postgresql`, by `make databases`; openssl            |
 //! | the fake Vertex AI                       | `tests/python/fake_vertex`, with Google's messages of `make peers` |
 //!
 //! A peer that cannot be started is a failed test that says what is missing, never a skipped one.
@@ -18,10 +21,14 @@ pub mod bigquery;
 pub mod fake_gcs;
 pub mod http;
 pub mod kubernetes;
+pub mod mariadb;
+pub mod mongodb;
+pub mod postgres;
 pub mod process;
 pub mod pubsub;
 pub mod ray;
 pub mod sqlserver;
 pub mod vertex;
 
+pub use postgres::{Postgres, PostgresSettings};
 pub use process::{Peer, free_port, peers_bin};

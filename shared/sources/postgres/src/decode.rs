@@ -5,7 +5,7 @@ use millstream_source_columns::Cell;
 
 use crate::{
     decode::text::{bits, interval, mac_address, network, uuid},
-    temporal::{DAY, date_text, in_unix_days, in_unix_micros, time_text, time_zone_text, timestamp_text},
+    temporal::{date_text, in_unix_days, in_unix_micros, time_text, time_zone_text, timestamp_text},
 };
 
 mod numeric;

@@ -10,7 +10,7 @@ use std::{
 
 use millstream_ports::{PortError, PortResult};
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
-use tokio_postgres::{CancelToken, Client, CopyOutStream, NoTls, Row, Statement, types::ToSql};
+use tokio_postgres::{CancelToken, Client, CopyOutStream, NoTls, Row, RowStream, Statement, types::ToSql};
 
 use crate::{failure, target::Target};
 
@@ -96,7 +96,20 @@ impl Session {
         Ok(stream)
     }
 
-    /// The copy has been read to its end.
+    /// Runs a query whose rows are many. Call [`finished`](Self::finished) when all of them have been read: until then
+    /// dropping the session cancels it.
+    pub(crate) async fn stream(
+        &self,
+        sql: &str,
+        values: &[&(dyn ToSql + Sync)],
+        doing: &str,
+    ) -> PortResult<RowStream> {
+        let stream = self.watched(self.client.query_raw(sql, values.iter().copied()), doing).await?;
+        self.busy.store(true, Ordering::Relaxed);
+        Ok(stream)
+    }
+
+    /// What was streamed has been read to its end.
     pub(crate) fn finished(&self) {
         self.busy.store(false, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use millstream_events::contract::ColumnType;
 use millstream_ports::PortResult;
 use millstream_source_columns::numeric_type;
 
-use crate::{decode::Decoder, session::Session};
+use crate::{decode::Decoder, session::Session, sql::identifier};
 
 /// BIGNUMERIC as it is without parameters: what holds the most of a `numeric` that says nothing of its digits.
 const BIGNUMERIC: ColumnType = ColumnType::BigNumeric { precision: 76, scale: 38 };
@@ -218,6 +218,11 @@ impl Types {
             _ => Mapping::text(),
         }
     }
+}
+
+/// A type as SQL writes it.
+pub(crate) fn sql_type(schema: &str, name: &str) -> String {
+    format!("{}.{}", identifier(schema), identifier(name))
 }
 
 /// The warehouse's decimal for `numeric` with this modifier. What BIGNUMERIC's 38 digits before and after the point do not
