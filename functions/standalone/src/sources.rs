@@ -81,6 +81,12 @@ impl Sources for AdapterSources {
 async fn database(kind: SourceKind, login: Login) -> PortResult<Arc<dyn Source>> {
     let Login { url, ca } = &login;
     match kind {
+        #[cfg(feature = "mysql")]
+        SourceKind::Mysql => Ok(Arc::new(millstream_source_mysql::MysqlSource::connect(url, ca.as_ref()).await?)),
+        #[cfg(feature = "sqlserver")]
+        SourceKind::Sqlserver => {
+            Ok(Arc::new(millstream_source_sqlserver::SqlServerSource::connect(url, ca.as_ref()).await?))
+        }
         other => {
             // What is built has an arm of its own.
             let _ = (url, ca);
