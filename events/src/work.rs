@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use crate::extract::ExtractSource;
 use crate::{
     compute::Compute,
     contract::{Column, Contract, FileFormat, FileOptions},
-    extract::ExtractSource,
     fact::ModelTrained,
     names::{ModelName, ObjectPath, TableName},
 };
