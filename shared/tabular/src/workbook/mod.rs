@@ -13,4 +13,11 @@ mod open;
 mod table;
 mod value;
 
-pub use self::{block::Block, digits::fifteen_digits, infer::column_types, open::Workbook, table::Table, value::Value};
+pub use self::{
+    block::Block,
+    digits::fifteen_digits,
+    infer::column_types,
+    open::Workbook,
+    table::Table,
+    value::{Civil, Moment, Value},
+};
