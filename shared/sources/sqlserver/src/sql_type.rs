@@ -71,9 +71,17 @@ impl SqlType {
         match self.base.as_str() {
             // The driver makes doubles of money.
             "money" | "smallmoney" => format!("CAST({column} AS decimal(19,4))"),
+            // It reads texts by the code page of their language, also those whose collation is of UTF-8.
+            "char" | "varchar" => match self.arguments[..] {
+                [length @ 1..=4_000] => format!("CAST({column} AS nvarchar({length}))"),
+                _ => format!("CAST({column} AS nvarchar(max))"),
+            },
+            "text" => format!("CAST({column} AS nvarchar(max))"),
             "sql_variant" => format!(
                 "CASE WHEN SQL_VARIANT_PROPERTY({column}, 'BaseType') IN ('money', 'smallmoney') \
-                 THEN CAST(CAST({column} AS decimal(19,4)) AS sql_variant) ELSE {column} END"
+                 THEN CAST(CAST({column} AS decimal(19,4)) AS sql_variant) \
+                 WHEN SQL_VARIANT_PROPERTY({column}, 'BaseType') IN ('char', 'varchar') \
+                 THEN CAST(CAST({column} AS nvarchar(4000)) AS sql_variant) ELSE {column} END"
             ),
             "hierarchyid" => format!("{column}.ToString()"),
             // With the third and fourth coordinate, which STAsText leaves out.
@@ -200,6 +208,10 @@ mod tests {
         assert_eq!(selected("hierarchyid"), "[c].ToString()");
         assert_eq!(selected("geometry"), "[c].AsTextZM()");
         assert_eq!(selected("json"), "CAST([c] AS nvarchar(max))");
+        assert_eq!(selected("varchar(20)"), "CAST([c] AS nvarchar(20))");
+        assert_eq!(selected("char(8000)"), "CAST([c] AS nvarchar(max))");
+        assert_eq!(selected("varchar(max)"), "CAST([c] AS nvarchar(max))");
+        assert_eq!(selected("nvarchar(max)"), "[c]");
         assert_eq!(selected("varbinary(max)"), "[c]");
     }
 

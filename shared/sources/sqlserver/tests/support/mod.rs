@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "a panic is how a test fails, and not every test uses everything")]
 
+pub(crate) mod tds;
+
 use std::{sync::Arc, time::Duration};
 
 use arrow::array::RecordBatch;
