@@ -54,6 +54,15 @@ impl Expectation {
     pub fn check(&self, columns: &[Column]) -> Result<(), ExpectError> {
         self.compile(columns).map(drop)
     }
+
+    /// The columns that a `unique(..)` names; `None` for another expectation.
+    #[must_use]
+    pub fn unique_columns(&self) -> Option<Vec<&str>> {
+        match &self.0 {
+            Rule::Unique(names) => Some(names.iter().map(|name| name.text.as_str()).collect()),
+            Rule::NotNull(_) | Rule::Row(_) => None,
+        }
+    }
 }
 
 /// A column's name where it stands in the text.
