@@ -70,6 +70,11 @@ impl Sources for AdapterSources {
                 feature(kind)
             )));
         }
+        #[cfg(feature = "excel")]
+        if kind == SourceKind::Excel {
+            let (store, scratch) = (self.store.clone(), self.scratch.clone());
+            return Ok(Arc::new(millstream_source_excel::ExcelSource::new(store, scratch)));
+        }
         database(kind, self.login(connection).await?).await
     }
 
@@ -81,12 +86,18 @@ impl Sources for AdapterSources {
 async fn database(kind: SourceKind, login: Login) -> PortResult<Arc<dyn Source>> {
     let Login { url, ca } = &login;
     match kind {
+        #[cfg(feature = "postgres")]
+        SourceKind::Postgres => {
+            Ok(Arc::new(millstream_source_postgres::PostgresSource::connect(url, ca.as_ref()).await?))
+        }
         #[cfg(feature = "mysql")]
         SourceKind::Mysql => Ok(Arc::new(millstream_source_mysql::MysqlSource::connect(url, ca.as_ref()).await?)),
         #[cfg(feature = "sqlserver")]
         SourceKind::Sqlserver => {
             Ok(Arc::new(millstream_source_sqlserver::SqlServerSource::connect(url, ca.as_ref()).await?))
         }
+        #[cfg(feature = "mongodb")]
+        SourceKind::Mongodb => Ok(Arc::new(millstream_source_mongodb::MongodbSource::connect(url, ca.as_ref()).await?)),
         other => {
             // What is built has an arm of its own.
             let _ = (url, ca);
