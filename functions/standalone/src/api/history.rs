@@ -128,7 +128,7 @@ impl<'a> Known<'a> {
                 }
                 Record::Finished(finished) => known.finished = Some(finished),
                 Record::Moved(moved) => known.moves.push(moved),
-                Record::Deferred(_) | Record::Retried(_) | Record::Gathered { .. } => {}
+                Record::Deferred(_) | Record::Retried(_) | Record::Gathered { .. } | Record::Turn(_) => {}
             }
         }
         known.started_by.dedup();

@@ -6,4 +6,5 @@ mod demo;
 mod manifests;
 mod project;
 mod running;
+mod sources;
 mod support;

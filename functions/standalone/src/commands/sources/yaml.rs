@@ -70,7 +70,11 @@ impl<'a> Columns<'a> {
             let problem = match &column.kind {
                 Err(problem) => problem.clone(),
                 Ok(_) if !is_column_name(&column.name) => {
-                    "its name has other characters than letters, digits and _; give it one in a `query`".to_owned()
+                    let what = match looked.select {
+                        Selection::Sheet(_) => "write another one into the sheet",
+                        Selection::Table(_) | Selection::Query(_) => "give it one in a `query`",
+                    };
+                    format!("its name has other characters than letters, digits and _; {what}")
                 }
                 Ok(_) if !names.insert(column.name.to_ascii_lowercase()) => {
                     "another column has its name but for the case".to_owned()
