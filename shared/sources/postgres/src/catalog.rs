@@ -136,7 +136,9 @@ pub(crate) async fn columns(session: &Session, relation: &Relation) -> PortResul
 pub(crate) async fn type_names(session: &Session, types: &[(u32, i32)]) -> PortResult<Vec<String>> {
     let (oids, modifiers): (Vec<u32>, Vec<i32>) = types.iter().copied().unzip();
     let sql = "SELECT pg_catalog.format_type(t.oid, t.modifier)
-        FROM pg_catalog.unnest($1::oid[], $2::int4[]) WITH ORDINALITY AS t (oid, modifier, place) ORDER BY t.place";
+        FROM ROWS FROM (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::int4[]))
+            WITH ORDINALITY AS t (oid, modifier, place)
+        ORDER BY t.place";
     let rows = session.rows(sql, &[&oids, &modifiers], "reading the types of the columns").await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -201,7 +201,11 @@ mod tests {
             }
             let mut batches: Vec<_> = std::iter::from_fn(|| copy.ready()).collect();
             batches.extend(copy.end().unwrap());
-            assert_eq!(batches.iter().map(|rows| rows.batch.num_rows()).collect::<Vec<_>>(), [2, 1], "pieces of {size}");
+            assert_eq!(
+                batches.iter().map(|rows| rows.batch.num_rows()).collect::<Vec<_>>(),
+                [2, 1],
+                "pieces of {size}"
+            );
             let ids = |at: usize| batches[at].batch.column(0).as_primitive::<Int64Type>().values().to_vec();
             assert_eq!((ids(0), ids(1)), (vec![7, 8], vec![-9]));
             let names: Vec<_> = batches[0].batch.column(1).as_string::<i32>().iter().collect();
@@ -221,7 +225,8 @@ mod tests {
     fn what_is_no_copy_or_no_value_of_the_column_is_refused() {
         assert!(copy(1).message(b"PGCOPY\n\xff\n\0 and more").is_err());
         let mut of_longs =
-            CopyRows::new(&columns(), vec![Decoder::Int8, Decoder::Text], BatchSize { rows: 9, bytes: 1 << 20 }).unwrap();
+            CopyRows::new(&columns(), vec![Decoder::Int8, Decoder::Text], BatchSize { rows: 9, bytes: 1 << 20 })
+                .unwrap();
         assert!(of_longs.message(&rows()).unwrap_err().to_string().contains("Int8"));
     }
 }

@@ -69,8 +69,10 @@ impl CursorColumn {
     ) -> PortResult<Option<String>> {
         let Self { column, .. } = self;
         let finite = self.finite().map(|finite| format!(" AND {finite}")).unwrap_or_default();
-        let newest =
-            format!("(SELECT {column} FROM {} WHERE {column} IS NOT NULL{finite} ORDER BY {column} DESC LIMIT 1)", described.from);
+        let newest = format!(
+            "(SELECT {column} FROM {} WHERE {column} IS NOT NULL{finite} ORDER BY {column} DESC LIMIT 1)",
+            described.from
+        );
         let sql = match since {
             Some(since) => format!("SELECT GREATEST({newest}, {})::pg_catalog.text", self.value(since)?),
             None => format!("SELECT {newest}::pg_catalog.text"),
@@ -119,7 +121,10 @@ impl CursorColumn {
             }
             (Some(Lookback::Count(count)), Family::Integer) => {
                 let from: i64 = since.parse().map_err(|_| {
-                    PortError::invalid(format!("{since:?} is no place of the cursor {}: extract everything again", self.name))
+                    PortError::invalid(format!(
+                        "{since:?} is no place of the cursor {}: extract everything again",
+                        self.name
+                    ))
                 })?;
                 Ok(format!("'{}'::pg_catalog.int8", from.saturating_sub_unsigned(count)))
             }

@@ -127,12 +127,11 @@ impl Described {
     /// Columns of a time whose name says that a change raises it, then those that the server counts up.
     fn cursors(&self) -> Vec<String> {
         let rank = |column: &Column| {
-            let is_time = matches!(
-                self.base_type(column),
-                Some(("pg_catalog", "timestamp" | "timestamptz" | "date"))
-            );
+            let is_time = matches!(self.base_type(column), Some(("pg_catalog", "timestamp" | "timestamptz" | "date")));
             let name = column.name.to_lowercase().replace('_', "");
-            if is_time && ["updatedat", "modifiedat", "changedat", "lastupdated", "lastmodified"].contains(&name.as_str()) {
+            if is_time
+                && ["updatedat", "modifiedat", "changedat", "lastupdated", "lastmodified"].contains(&name.as_str())
+            {
                 Some(0)
             } else if is_time && ["updat", "modif", "chang"].iter().any(|word| name.contains(word)) {
                 Some(1)

@@ -9,7 +9,9 @@ use std::{
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use millstream_events::extract::Changes;
-use millstream_ports::{BatchSize, KeyRange, OpenSource, PortError, PortResult, Read, ReadPlan, RowStream, Rows, SourceColumn};
+use millstream_ports::{
+    BatchSize, KeyRange, OpenSource, PortError, PortResult, Read, ReadPlan, RowStream, Rows, SourceColumn,
+};
 use tokio_postgres::CopyOutStream;
 
 use crate::{
@@ -55,12 +57,15 @@ async fn open_table(
     };
     let conditions = condition(&described, read, cursor, plan.position.as_deref())?;
     let split = match &plan.split_by {
-        Some(name) => Some(SplitColumn::new(&described, described.column(name)?).ok_or_else(|| changed(&described, name))?),
+        Some(name) => {
+            Some(SplitColumn::new(&described, described.column(name)?).ok_or_else(|| changed(&described, name))?)
+        }
         None => None,
     };
     let target = Arc::clone(session.target());
     // One range sees one snapshot of itself.
-    let (snapshot, idle) = if plan.ranges.len() > 1 { (Some(Snapshot::take(session).await?), None) } else { (None, Some(session)) };
+    let (snapshot, idle) =
+        if plan.ranges.len() > 1 { (Some(Snapshot::take(session).await?), None) } else { (None, Some(session)) };
     Ok(OpenTable {
         target,
         statement_timeout: read.statement_timeout,
@@ -157,7 +162,7 @@ impl OpenSource for OpenTable {
         }
         let sql = format!("COPY ({}{filter}) TO STDOUT (FORMAT binary)", self.select);
         let copy = Box::pin(session.copy_out(&sql, &doing).await?);
-        let reading = Reading { copy, session, rows, doing };
+        let reading = Reading { copy, session, rows, doing, ended: false };
         let next = |mut reading: Reading| async move { Ok(reading.next().await?.map(|rows| (rows, reading))) };
         Ok(stream::try_unfold(reading, next).boxed())
     }
@@ -169,6 +174,7 @@ struct Reading {
     session: Session,
     rows: CopyRows,
     doing: String,
+    ended: bool,
 }
 
 impl Reading {
@@ -177,10 +183,14 @@ impl Reading {
             if let Some(rows) = self.rows.ready() {
                 return Ok(Some(rows));
             }
+            if self.ended {
+                return Ok(None);
+            }
             match self.copy.next().await {
                 Some(Ok(message)) => self.rows.message(&message)?,
                 Some(Err(error)) => return Err(self.session.failed(&self.doing, error)),
                 None => {
+                    self.ended = true;
                     self.session.finished();
                     return self.rows.end();
                 }

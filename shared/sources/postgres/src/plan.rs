@@ -28,8 +28,9 @@ pub(crate) async fn plan(session: &Session, described: &Described, read: &Read) 
     let rows = catalog::estimated_rows(session, &select, &described.name).await?;
     let (split_by, ranges) = match split_column(described, read)? {
         Some((name, column)) => {
-            let ranges =
-                column.ranges(session, described, condition.as_deref(), rows.unwrap_or_default(), read.range_rows).await?;
+            let ranges = column
+                .ranges(session, described, condition.as_deref(), rows.unwrap_or_default(), read.range_rows)
+                .await?;
             ((ranges.len() > 1).then_some(name), ranges)
         }
         None => (None, whole()),
@@ -70,7 +71,9 @@ fn chosen<'a>(described: &'a Described, only: &[String], session: &Session) -> P
         let (user, table) = (session.target().user(), &described.name);
         return Err(PortError::new(
             ErrorKind::Denied,
-            format!("{user} may not read the column {name} of {table}: GRANT SELECT on it, or leave it out with `only`"),
+            format!(
+                "{user} may not read the column {name} of {table}: GRANT SELECT on it, or leave it out with `only`"
+            ),
         ));
     }
     if columns.is_empty() {

@@ -98,12 +98,7 @@ impl Session {
 
     /// Runs a query whose rows are many. Call [`finished`](Self::finished) when all of them have been read: until then
     /// dropping the session cancels it.
-    pub(crate) async fn stream(
-        &self,
-        sql: &str,
-        values: &[&(dyn ToSql + Sync)],
-        doing: &str,
-    ) -> PortResult<RowStream> {
+    pub(crate) async fn stream(&self, sql: &str, values: &[&(dyn ToSql + Sync)], doing: &str) -> PortResult<RowStream> {
         let stream = self.watched(self.client.query_raw(sql, values.iter().copied()), doing).await?;
         self.busy.store(true, Ordering::Relaxed);
         Ok(stream)

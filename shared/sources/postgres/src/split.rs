@@ -34,7 +34,16 @@ impl SplitColumn {
         let is_ordered = match schema {
             "pg_catalog" => matches!(
                 name,
-                "oid" | "numeric" | "date" | "timestamp" | "timestamptz" | "uuid" | "text" | "varchar" | "bpchar" | "name"
+                "oid"
+                    | "numeric"
+                    | "date"
+                    | "timestamp"
+                    | "timestamptz"
+                    | "uuid"
+                    | "text"
+                    | "varchar"
+                    | "bpchar"
+                    | "name"
             ),
             _ => name == "citext",
         };

@@ -88,7 +88,9 @@ fn quoted_name(text: &str) -> Option<(String, &str)> {
 /// SQL, and only reads, is for the server to say.
 pub(crate) fn subquery(text: &str) -> PortResult<&str> {
     let refused = |why: &str| {
-        Err(PortError::invalid(format!("the query {why}: write one SELECT (or WITH, VALUES, TABLE) without a semicolon")))
+        Err(PortError::invalid(format!(
+            "the query {why}: write one SELECT (or WITH, VALUES, TABLE) without a semicolon"
+        )))
     };
     let query = text.trim().trim_end_matches(';').trim_end();
     let mut first = None;
