@@ -132,7 +132,11 @@ fn columns_to_read(work: &ExtractSource, there: &Shape) -> (Vec<String>, Vec<Str
     let contract = &work.contract;
     let mut only = work.only.clone();
     let mut ignored = Vec::new();
-    let prunes = contract.on_new_column == OnNewColumn::Ignore && !matches!(work.select, Selection::Sheet(_));
+    // Where a required one is not there, the others are asked for too, so that the refusal can say which is like it.
+    let is_there = |name: &str| there.columns.iter().any(|column| column.name.to_lowercase() == name.to_lowercase());
+    let prunes = contract.on_new_column == OnNewColumn::Ignore
+        && !matches!(work.select, Selection::Sheet(_))
+        && contract.columns.iter().all(|column| !column.required || is_there(&column.name));
     if only.is_empty() && !contract.columns.is_empty() && prunes {
         let in_contract = |column: &&SourceColumn| is_in(&contract.columns, &column.name);
         let (wanted, others): (Vec<_>, Vec<_>) = there.columns.iter().partition(in_contract);

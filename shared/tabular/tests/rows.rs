@@ -102,9 +102,9 @@ fn a_contract_without_columns_is_what_the_source_has() {
     let incoming = "Id INT64 required, at TIMESTAMP, document JSON";
     let outcome = Rows::of(incoming, "", vec![rows(0..2), rows(2..3)]).run();
     assert_eq!(outcome.report.columns, columns(incoming));
-    let at = |micros: i64| format!("1970-01-01T00:00:00{}", if micros == 0 { "".into() } else { format!(".00000{micros}") });
-    let expected: Vec<[String; 3]> =
-        (0..3).map(|id| [id.to_string(), at(id), format!("{{\"n\":{id}}}")]).collect();
+    let at =
+        |micros: i64| format!("1970-01-01T00:00:00{}", if micros == 0 { "".into() } else { format!(".00000{micros}") });
+    let expected: Vec<[String; 3]> = (0..3).map(|id| [id.to_string(), at(id), format!("{{\"n\":{id}}}")]).collect();
     assert_eq!(outcome.rows(), expected);
     assert!(outcome.report.added_columns.is_empty() && outcome.report.ignored_columns.is_empty());
     assert!(outcome.report.bytes_read > 0);
@@ -132,7 +132,10 @@ fn columns_are_laid_out_against_the_contract() {
     let outcome = Rows::of(incoming, contract, rows()).run();
     assert_eq!(outcome.rows(), [["1", "NULL", "2024-01-31", "a"]]);
     assert_eq!(outcome.faults(), [(2, "day", "not_date")]);
-    assert_eq!((&*outcome.report.missing_columns, &*outcome.report.ignored_columns), (&["note".to_owned()][..], &["extra".to_owned()][..]));
+    assert_eq!(
+        (&*outcome.report.missing_columns, &*outcome.report.ignored_columns),
+        (&["note".to_owned()][..], &["extra".to_owned()][..])
+    );
     let mut adding = Rows::of(incoming, contract, rows());
     adding.contract.on_new_column = OnNewColumn::Add;
     assert_eq!(adding.run().rows(), [["1", "NULL", "2024-01-31", "a", "7"]]);
@@ -215,10 +218,7 @@ fn deleted_rows_are_judged_by_their_keys_alone() {
     rows.deletes = true;
     let outcome = rows.run();
     assert_eq!(outcome.faults(), [(2, "id", "missing"), (3, "name", "missing")]);
-    assert_eq!(
-        outcome.rows(),
-        [["1", "NULL", "true"], ["4", "d", "false"], ["1", "", "true"], ["1", "f", "false"]]
-    );
+    assert_eq!(outcome.rows(), [["1", "NULL", "true"], ["4", "d", "false"], ["1", "", "true"], ["1", "f", "false"]]);
     let schema = outcome.table().schema();
     let fields: Vec<(&str, bool)> =
         schema.fields().iter().map(|field| (field.name().as_str(), field.is_nullable())).collect();

@@ -17,7 +17,7 @@ pub use super::source_table::{MemoryCell, MemoryTable};
 use super::source_table::{Table, batches};
 use crate::{
     error::{ErrorKind, PortError, PortResult},
-    source::{KeyRange, OpenSource, Read, ReadPlan, RowStream, Rows, Shape, Source, Sources, TableSummary},
+    source::{BatchSize, KeyRange, OpenSource, Read, ReadPlan, RowStream, Rows, Shape, Source, Sources, TableSummary},
 };
 
 /// A [`Source`] in memory. Clones are the same database.
@@ -39,6 +39,8 @@ struct State {
     plans: u64,
     opened: u64,
     ranges_read: Vec<KeyRange>,
+    range_rows: Option<u64>,
+    batch_rows: Option<usize>,
 }
 
 impl State {
@@ -107,11 +109,18 @@ impl MemorySource {
         self.state().refusal = refusal.map(|(kind, message)| (kind, message.to_owned()));
     }
 
-    /// Of the next ranges that are read, one after the other, the connection is lost after so many batches.
+    /// Of the next ranges that are read, one after the other, the connection is lost after so many batches: after all of them,
+    /// but before the end is told, where it has as many, and not at all where it has fewer.
     pub fn drop_connections_after(&self, batches: impl IntoIterator<Item = usize>) {
         let mut drops: Vec<usize> = batches.into_iter().collect();
         drops.reverse();
         self.state().drops = drops;
+    }
+
+    /// Makes ranges and batches of so many rows, whatever is asked for.
+    pub fn cut_into(&self, range_rows: u64, batch_rows: usize) {
+        let mut state = self.state();
+        (state.range_rows, state.batch_rows) = (Some(range_rows), Some(batch_rows));
     }
 
     /// Keeps the streams from going on.
@@ -146,8 +155,8 @@ impl MemorySource {
             || PortError::unavailable("the connection was lost while the rows were read; it will be tried again");
         let rows = batches.into_iter().map(Ok);
         let rows: Vec<PortResult<Rows>> = match lost_after {
-            Some(count) => rows.take(count).chain([Err(lost())]).collect(),
-            None => rows.collect(),
+            Some(count) if count <= rows.len() => rows.take(count).chain([Err(lost())]).collect(),
+            _ => rows.collect(),
         };
         // Waits before the end too, so that a held reading has not ended.
         let turn = move |rows: &mut std::vec::IntoIter<PortResult<Rows>>, waker: &Waker| {
@@ -187,7 +196,8 @@ impl Source for MemorySource {
         let mut state = self.state();
         state.check()?;
         state.plans += 1;
-        state.table(&read.select)?.plan(read)
+        let range_rows = state.range_rows.unwrap_or(read.range_rows);
+        state.table(&read.select)?.plan(&Read { range_rows, ..read.clone() })
     }
 
     async fn open(&self, read: &Read, plan: &ReadPlan) -> PortResult<Arc<dyn OpenSource>> {
@@ -212,7 +222,9 @@ struct Snapshot {
 impl OpenSource for Snapshot {
     async fn read(&self, range: &KeyRange) -> PortResult<RowStream> {
         let rows = self.table.rows(&self.read, &self.plan, range)?;
-        let batches = batches(&self.plan.columns, &rows, self.read.batch)?;
+        let asked = self.read.batch;
+        let size = BatchSize { rows: self.source.state().batch_rows.unwrap_or(asked.rows), ..asked };
+        let batches = batches(&self.plan.columns, &rows, size)?;
         let lost_after = {
             let mut state = self.source.state();
             state.check()?;
