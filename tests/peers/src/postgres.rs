@@ -93,7 +93,7 @@ impl Postgres {
         process::shared(&SHARED, || Self::start(settings))
     }
 
-    /// Ends the server at once, as if the machine had lost its power, and starts it again at the same address.
+    /// Ends the server at once, without telling its clients, and starts it again at the same address.
     ///
     /// # Panics
     /// As [`start`](Self::start).
@@ -113,7 +113,6 @@ impl Postgres {
         set("port", &self.port.to_string());
         set("unix_socket_directories", "");
         set("fsync", "off");
-        set("synchronous_commit", "off");
         set("full_page_writes", "off");
         set("max_connections", "200");
         set("timezone", "America/New_York");

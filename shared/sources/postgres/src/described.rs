@@ -164,6 +164,9 @@ async fn query(session: &Session, text: &str) -> PortResult<Described> {
     let from = format!("({}\n) AS {ALIAS}", subquery(text)?);
     let doing = "preparing the query";
     let statement = session.prepare(&format!("SELECT {ALIAS}.* FROM {from}"), doing).await?;
+    if !statement.params().is_empty() {
+        return Err(PortError::invalid("the query has a parameter such as $1: write the value itself"));
+    }
     let declared: Vec<(u32, i32)> =
         statement.columns().iter().map(|column| (column.type_().oid(), column.type_modifier())).collect();
     let names = catalog::type_names(session, &declared).await?;

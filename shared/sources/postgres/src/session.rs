@@ -21,7 +21,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) const CATALOG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How values are written and read: not by what the user or the database has set. The holder of a snapshot is idle while
-/// others read, and is not to be ended for that.
+/// others read, and is not to be ended for that. A database that does not care what its texts are (SQL_ASCII) would end a
+/// reading at the first that is no UTF-8, were it asked for that.
 const SETTINGS: &str = "
     SET default_transaction_read_only = on;
     SET TimeZone = 'UTC';
@@ -31,7 +32,8 @@ const SETTINGS: &str = "
     SET bytea_output = 'hex';
     SET standard_conforming_strings = on;
     SELECT set_config(name, '0', false) FROM pg_settings
-        WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout');";
+        WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout');
+    SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII';";
 
 /// A read-only connection. Dropping it while it works ends what it does at the server too.
 #[derive(Debug)]

@@ -83,17 +83,24 @@ impl Sent<'_> {
         }
     }
 
-    /// As [`short`](Self::short), where 256 bits hold it.
+    /// As [`short`](Self::short), where 256 bits hold it. BIGNUMERIC's 76 digits may lie in 20 groups, whose 80 digits those
+    /// would not hold: zeros at the end of the last one are left out.
     fn long(&self) -> Option<(i256, u32)> {
         let of = |number: u16| i256::from_i128(number.into());
+        let (last, groups) = self.groups.split_last()?;
         let mut digits = i256::ZERO;
-        for group in self.groups {
+        for group in groups {
             digits = digits.checked_mul(of(10_000))?.checked_add(of(u16::from_be_bytes(*group)))?;
         }
+        let (mut last, mut power, mut exponent) = (u16::from_be_bytes(*last), 10_000, self.exponent());
+        while power > 1 && last % 10 == 0 {
+            (last, power, exponent) = (last / 10, power / 10, exponent + 1);
+        }
+        digits = digits.checked_mul(of(power))?.checked_add(of(last))?;
         let signed = if self.negative { digits.wrapping_neg() } else { digits };
-        match u32::try_from(self.exponent()) {
+        match u32::try_from(exponent) {
             Ok(zeros) => Some((signed.checked_mul(of(10).checked_pow(zeros)?)?, 0)),
-            Err(_) => Some((signed, self.exponent().unsigned_abs())),
+            Err(_) => Some((signed, exponent.unsigned_abs())),
         }
     }
 

@@ -22,7 +22,7 @@ const ITEMS: &str = "
     INSERT INTO items SELECT id, 'item ' || id, id / 4.0, CASE WHEN id % 2 = 0 THEN repeat(id || ' ', 2000) END
         FROM generate_series(1, 40) AS id;";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_that_come_change_and_go_are_followed() {
     let database = Database::new("follow");
     database.execute(ITEMS);
@@ -48,7 +48,7 @@ async fn rows_that_come_change_and_go_are_followed() {
     assert!(!warehouse.follow().await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn long_values_that_an_update_does_not_touch_are_kept() {
     let database = Database::new("toast");
     database.execute(ITEMS);
@@ -73,7 +73,7 @@ async fn long_values_that_an_update_does_not_touch_are_kept() {
     assert!(!warehouse.follow().await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_without_a_key_is_followed_by_its_whole_rows() {
     let database = Database::new("whole");
     database.execute(
@@ -93,7 +93,7 @@ async fn a_table_without_a_key_is_followed_by_its_whole_rows() {
     assert!(!warehouse.follow().await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn every_type_is_read_from_the_log_as_from_the_table() {
     let database = Database::new("types");
     database.execute(
@@ -134,7 +134,7 @@ async fn every_type_is_read_from_the_log_as_from_the_table() {
     assert!(!told.follow().await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn everything_is_read_again_where_the_log_does_not_tell_the_change() {
     let database = Database::new("again");
     database.execute(ITEMS);
@@ -171,7 +171,7 @@ async fn everything_is_read_again_where_the_log_does_not_tell_the_change() {
     assert!(!warehouse.follow().await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_window_that_was_read_and_not_loaded_is_read_again() {
     let database = Database::new("crash");
     database.execute(ITEMS);
@@ -197,7 +197,7 @@ async fn a_window_that_was_read_and_not_loaded_is_read_again() {
     assert_eq!(warehouse.rows, before);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn transactions_that_are_open_meanwhile_are_read_once_they_have_ended() {
     let database = Database::new("open");
     database.execute(ITEMS);
@@ -232,7 +232,7 @@ async fn transactions_that_are_open_meanwhile_are_read_once_they_have_ended() {
     assert!(!warehouse.follow().await);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_or_removes_its_log_loses_nothing() {
     let keep = vec![("max_slot_wal_keep_size", "1MB".to_owned()), ("wal_keep_size", "0".to_owned())];
     let mut server = Postgres::start(PostgresSettings { logical: true, tls: false, more: keep });

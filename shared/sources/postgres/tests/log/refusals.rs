@@ -20,7 +20,7 @@ async fn refused(source: &PostgresSource, read: &Read, kind: ErrorKind, advice: 
     assert!(error.to_string().contains(advice), "{advice:?} is not in {error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_to_be_set_up_is_said() {
     let database = Database::new("refused");
     database.execute(
@@ -74,7 +74,7 @@ async fn what_is_to_be_set_up_is_said() {
     database.execute("SELECT pg_drop_replication_slot('other_plugin')");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_may_not_replicate_is_told() {
     let database = Database::new("unprivileged");
     database.execute(
@@ -93,7 +93,7 @@ async fn a_user_that_may_not_replicate_is_told() {
     assert!(!follower.plan(&since).await.unwrap().everything);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_a_logical_log_is_told() {
     let server = Postgres::start(PostgresSettings::default());
     server.create_database("plain");
