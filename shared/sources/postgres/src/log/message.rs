@@ -14,8 +14,13 @@ pub(crate) const TRUNCATE: u8 = b'T';
 /// One message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message<'a> {
-    /// A transaction starts, whose commit record begins at this place.
-    Begin(Lsn),
+    /// A transaction starts.
+    Begin {
+        /// Where its commit record begins.
+        commit: Lsn,
+        /// Its number.
+        transaction: u32,
+    },
     /// It ends.
     Commit,
     /// What a table looks like in the messages that follow.
@@ -73,8 +78,8 @@ pub(crate) enum Value<'a> {
     Null,
     /// A long value (TOAST) that the update did not touch and that is not sent.
     Unchanged,
-    /// The value as text; in a database without an encoding it may be none.
-    Text(&'a [u8]),
+    /// The value in its type's binary form; as text where the type has none.
+    Sent(&'a [u8]),
 }
 
 /// Reads one message.
@@ -95,7 +100,12 @@ struct Input<'a>(&'a [u8]);
 impl<'a> Input<'a> {
     fn message(&mut self) -> Option<Message<'a>> {
         Some(match self.byte()? {
-            b'B' => Message::Begin(Lsn(u64::from_be_bytes(self.array()?))),
+            b'B' => {
+                let commit = Lsn(u64::from_be_bytes(self.array()?));
+                // When it was committed.
+                self.array::<8>()?;
+                Message::Begin { commit, transaction: self.u32()? }
+            }
             b'C' => Message::Commit,
             RELATION => Message::Relation(self.relation()?),
             b'I' => {
@@ -161,9 +171,9 @@ impl<'a> Input<'a> {
         Some(match self.byte()? {
             b'n' => Value::Null,
             b'u' => Value::Unchanged,
-            b't' => {
+            b'b' | b't' => {
                 let length = usize::try_from(self.u32()?).ok()?;
-                Value::Text(self.bytes(length)?)
+                Value::Sent(self.bytes(length)?)
             }
             _ => return None,
         })
@@ -221,9 +231,9 @@ mod tests {
 
     #[test]
     fn an_update_has_its_old_key_and_what_was_not_sent() {
-        let bytes = message(&[b"U", TABLE, b"K\0\x02t\0\0\0\x01an", b"N\0\x02t\0\0\0\x02bcu"]);
-        let old = Some(Old { whole: false, values: vec![Value::Text(b"a"), Value::Null] });
-        let new = vec![Value::Text(b"bc"), Value::Unchanged];
+        let bytes = message(&[b"U", TABLE, b"K\0\x02b\0\0\0\x01an", b"N\0\x02b\0\0\0\x02bcu"]);
+        let old = Some(Old { whole: false, values: vec![Value::Sent(b"a"), Value::Null] });
+        let new = vec![Value::Sent(b"bc"), Value::Unchanged];
         assert_eq!(read(&bytes).unwrap(), Message::Update { table: 0x4001, old, new });
     }
 
@@ -237,8 +247,8 @@ mod tests {
 
     #[test]
     fn transactions_and_emptied_tables_are_told() {
-        let begin = message(&[b"B", &0x16_B374_D848_u64.to_be_bytes(), &[0; 12]]);
-        assert_eq!(read(&begin).unwrap(), Message::Begin(Lsn(0x16_B374_D848)));
+        let begin = message(&[b"B", &0x16_B374_D848_u64.to_be_bytes(), &[0; 11], &[7]]);
+        assert_eq!(read(&begin).unwrap(), Message::Begin { commit: Lsn(0x16_B374_D848), transaction: 7 });
         let truncate = message(&[b"T\0\0\0\x01\0", TABLE]);
         assert_eq!(read(&truncate).unwrap(), Message::Truncate(vec![0x4001]));
     }
