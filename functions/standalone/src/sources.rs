@@ -98,6 +98,8 @@ async fn database(kind: SourceKind, login: Login) -> PortResult<Arc<dyn Source>>
         }
         #[cfg(feature = "mongodb")]
         SourceKind::Mongodb => Ok(Arc::new(millstream_source_mongodb::MongodbSource::connect(url, ca.as_ref()).await?)),
+        #[cfg(feature = "odbc")]
+        SourceKind::Db2 => Ok(Arc::new(millstream_source_odbc::OdbcSource::connect(url, ca.as_ref()).await?)),
         other => {
             // What is built has an arm of its own.
             let _ = (url, ca);

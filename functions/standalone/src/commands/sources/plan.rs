@@ -50,7 +50,7 @@ pub(super) async fn run(project: &Project, reach: &Reach, asked: &Plan, as_json:
     }
     if let Some(file) = &planned.file {
         render::line(&format!("{} extracts {} sources", file.display(), planned.sources.len()));
-        render::note(&format!("Look at it, then: millstream check && millstream run {pipeline}"));
+        render::note(&format!("Look at it, then: millstream check && millstream run {pipeline} --again"));
     }
     Ok(Ended::Well)
 }
