@@ -29,31 +29,32 @@ use millstream_tabular::Limits;
 use crate::{
     account::Account,
     extractor::Extractor,
-    running::{Running, Start},
+    running::{Running, Waited},
 };
 
 /// When an extraction that is under way is worth asking for again.
 const CHECK_AFTER: Duration = Duration::from_secs(10);
 
-/// How long the delivery that started an extraction waits for its end. Pub/Sub takes a delivery for lost after 600 s.
+/// How long a delivery waits for the end of an extraction. Pub/Sub takes one for lost after 600 s.
 const PATIENCE: Duration = Duration::from_secs(540);
 
 /// What a deployment derives from.
 ///
-/// An extraction goes on after its delivery has been answered: the service needs its processors also between requests.
+/// A request more than the one that waits for an extraction has to reach the instance that is at it, not another one which
+/// would read the source beside it: hence several at once.
 pub const DECLARATION: Declaration = Declaration {
     name: <ExtractSource as Function>::NAME,
     consumes: &[<work::ExtractSource as WorkKind>::TYPE],
     emits: &["dev.millstream.source.extracted.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
     touches: &[Touch::Reads(Bucket::Landing), Touch::Writes(Bucket::Lake), Touch::Publishes],
-    size: Size { cpu: "2", memory: "4Gi", concurrency: 1, timeout_seconds: 3_600, max_instances: 10 },
+    size: Size { cpu: "2", memory: "4Gi", concurrency: 8, timeout_seconds: 3_600, max_instances: 4 },
 };
 
 /// `extract-source`: the account beside the batches says that it is done, the plan and the ranges' accounts how far it is.
 #[derive(Debug)]
 pub struct ExtractSource {
     extractor: Arc<Extractor>,
-    running: Running,
+    running: Running<Result<Account, Failure>>,
 }
 
 impl ExtractSource {
@@ -79,28 +80,27 @@ impl Function for ExtractSource {
     /// An extraction may outlast the request that asked for it: it runs as a task of its own, which goes on when the request
     /// is given up, and ends with this value.
     async fn ensure(&self, command: &Command<Self::Work>) -> Result<Progress, Failure> {
-        let work = command.work.clone();
-        let extractor = Arc::clone(&self.extractor);
-        let start = self
-            .running
-            .start(command.work.batches.clone(), move |tally| async move { extractor.extract(&work, &tally).await });
-        let (tally, task) = match start {
-            Start::UnderWay(tally) => return Ok(Progress::pending(tally.to_string(), CHECK_AFTER)),
-            Start::Started(tally, task) => (tally, task),
-        };
-        let account = match tokio::time::timeout(PATIENCE, task).await {
-            Err(_) => return Ok(Progress::pending(tally.to_string(), CHECK_AFTER)),
-            Ok(Ok(account)) => account?,
-            Ok(Err(error)) if error.is_cancelled() => {
-                return Err(PortError::unavailable("the extraction was ended with its process").into());
-            }
-            Ok(Err(error)) => {
-                return Err(PortError::internal("an extraction ended in a panic").caused_by(error).into());
+        let ended = loop {
+            let (work, extractor) = (command.work.clone(), Arc::clone(&self.extractor));
+            let task = self
+                .running
+                .task(command.work.batches.clone(), |task| async move { extractor.extract(&work, task.tally()).await });
+            match task.wait(PATIENCE).await {
+                Waited::Ended(ended) => break ended,
+                Waited::UnderWay => return Ok(Progress::pending(task.tally().to_string(), CHECK_AFTER)),
+                // It has left the list by now: the next one reads what it has kept.
+                Waited::Over => {}
             }
         };
-        match account {
-            Account::Extracted(extracted) => Ok(Progress::Done(Outcome::SourceExtracted(extracted))),
-            Account::Rejected(reason) => Err(Failure::Permanent(reason)),
+        match ended {
+            Ok(account) => match account? {
+                Account::Extracted(extracted) => Ok(Progress::Done(Outcome::SourceExtracted(extracted))),
+                Account::Rejected(reason) => Err(Failure::Permanent(reason)),
+            },
+            Err(error) if error.is_cancelled() => {
+                Err(PortError::unavailable("the extraction was ended with its process").into())
+            }
+            Err(error) => Err(PortError::internal("an extraction ended in a panic").caused_by(error).into()),
         }
     }
 }

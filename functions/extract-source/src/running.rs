@@ -8,10 +8,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use millstream_events::names::ObjectPath;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::{
+    sync::Mutex as AsyncMutex,
+    task::{AbortHandle, JoinError, JoinHandle},
+};
 use tracing::{Instrument, Span};
 
 /// How far an extraction is.
@@ -53,62 +57,103 @@ impl fmt::Display for Tally {
     }
 }
 
-type Entries = Mutex<HashMap<ObjectPath, (Arc<Tally>, AbortHandle)>>;
-
-/// Extractions by the folder of their batches. They end when it is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Running(Arc<Entries>);
-
-/// What asking for an extraction came to.
+/// An extraction that was started.
 #[derive(Debug)]
-pub(crate) enum Start<T> {
-    /// It goes on since an earlier asking.
-    UnderWay(Arc<Tally>),
-    /// It goes on from now; the handle waits for its end.
-    Started(Arc<Tally>, JoinHandle<T>),
+pub(crate) struct Task<T> {
+    tally: Tally,
+    /// Whoever has it waits for the end; it is gone when that was told.
+    end: AsyncMutex<Option<JoinHandle<T>>>,
 }
 
-impl Running {
-    /// Starts an extraction, unless it is under way. It does not end when nobody waits for it any more.
-    pub(crate) fn start<F>(&self, batches: ObjectPath, extract: impl FnOnce(Arc<Tally>) -> F) -> Start<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        let mut entries = lock(&self.0);
-        if let Some((tally, _)) = entries.get(&batches) {
-            return Start::UnderWay(Arc::clone(tally));
+/// What waiting came to.
+#[derive(Debug)]
+pub(crate) enum Waited<T> {
+    /// It ended.
+    Ended(Result<T, JoinError>),
+    /// It goes on.
+    UnderWay,
+    /// Its end was told to someone else.
+    Over,
+}
+
+impl<T> Task<T> {
+    /// Waits for the end, unless someone else does: a request that waits is what keeps a processor at the work where one is
+    /// given to requests alone, and one of them will do.
+    pub(crate) async fn wait(&self, patience: Duration) -> Waited<T> {
+        let Ok(mut end) = self.end.try_lock() else { return Waited::UnderWay };
+        let Some(task) = end.as_mut() else { return Waited::Over };
+        match tokio::time::timeout(patience, task).await {
+            Err(_) => Waited::UnderWay,
+            Ok(outcome) => {
+                *end = None;
+                Waited::Ended(outcome)
+            }
         }
-        let tally = Arc::new(Tally::default());
-        let leave = Leave { entries: Arc::clone(&self.0), batches: batches.clone() };
-        let extraction = extract(Arc::clone(&tally));
-        let task = async move {
-            let _leave = leave;
-            extraction.await
-        };
-        let task = tokio::spawn(task.instrument(Span::current()));
-        entries.insert(batches, (Arc::clone(&tally), task.abort_handle()));
-        Start::Started(tally, task)
+    }
+
+    /// How far it is.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
     }
 }
 
-impl Drop for Running {
+type Entries<T> = Mutex<HashMap<ObjectPath, (Arc<Task<T>>, AbortHandle)>>;
+
+/// Extractions by the folder of their batches. They end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running<T>(Arc<Entries<T>>);
+
+impl<T> Default for Running<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Send + 'static> Running<T> {
+    /// The extraction that is under way; one that starts now where none is. It does not end when nobody waits for it.
+    pub(crate) fn task<F>(&self, batches: ObjectPath, extract: impl FnOnce(Arc<Task<T>>) -> F) -> Arc<Task<T>>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let mut entries = lock(&self.0);
+        if let Some((task, _)) = entries.get(&batches) {
+            return Arc::clone(task);
+        }
+        let task = Arc::new(Task { tally: Tally::default(), end: AsyncMutex::new(None) });
+        let leave = Leave { entries: Arc::clone(&self.0), batches: batches.clone() };
+        let extraction = extract(Arc::clone(&task));
+        let work = async move {
+            let _leave = leave;
+            extraction.await
+        };
+        let handle = tokio::spawn(work.instrument(Span::current()));
+        entries.insert(batches, (Arc::clone(&task), handle.abort_handle()));
+        // Nobody else has it yet.
+        if let Ok(mut end) = task.end.try_lock() {
+            *end = Some(handle);
+        }
+        task
+    }
+}
+
+impl<T> Drop for Running<T> {
     fn drop(&mut self) {
         lock(&self.0).values().for_each(|(_, task)| task.abort());
     }
 }
 
 /// Takes an extraction out of the list, however it ends.
-struct Leave {
-    entries: Arc<Entries>,
+struct Leave<T> {
+    entries: Arc<Entries<T>>,
     batches: ObjectPath,
 }
 
-impl Drop for Leave {
+impl<T> Drop for Leave<T> {
     fn drop(&mut self) {
         lock(&self.entries).remove(&self.batches);
     }
 }
 
-fn lock(entries: &Entries) -> MutexGuard<'_, HashMap<ObjectPath, (Arc<Tally>, AbortHandle)>> {
+fn lock<T>(entries: &Entries<T>) -> MutexGuard<'_, HashMap<ObjectPath, (Arc<Task<T>>, AbortHandle)>> {
     entries.lock().unwrap_or_else(PoisonError::into_inner)
 }

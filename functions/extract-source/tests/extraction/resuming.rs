@@ -163,16 +163,32 @@ async fn a_delivery_that_is_given_up_does_not_end_the_extraction() {
     assert!(futures::poll!(&mut given_up).is_pending());
     drop(given_up);
     until(|| !world.source.ranges_read().is_empty()).await;
+    // The next one waits in its place, and one more need not.
+    let mut waiting = Box::pin(function.ensure(&asked));
+    assert!(futures::poll!(&mut waiting).is_pending());
     assert!(matches!(function.ensure(&asked).await.unwrap(), Progress::Pending { .. }));
     world.source.release();
-    let done = loop {
-        match function.ensure(&asked).await.unwrap() {
-            Progress::Pending { .. } => tokio::time::sleep(Duration::from_millis(1)).await,
-            done => break extracted(done),
-        }
-    };
+    let done = extracted(waiting.await.unwrap());
     assert_eq!(world.rows(&done).await, item_rows(1..=10));
     assert_eq!(world.source.plans_and_openings(), (1, 1));
+    assert_eq!(extracted(function.ensure(&asked).await.unwrap()), done);
+}
+
+#[tokio::test]
+async fn an_extraction_that_ends_while_nobody_waits_is_answered_from_what_it_has_kept() {
+    let world = World::with(items(10));
+    let function = world.function();
+    let asked = command(&everything("1"));
+    let mut given_up = Box::pin(function.ensure(&asked));
+    assert!(futures::poll!(&mut given_up).is_pending());
+    drop(given_up);
+    let mut names = Vec::new();
+    while !names.contains(&format!("{BATCHES}/1/report.json")) {
+        tokio::task::yield_now().await;
+        names = world.names().await;
+    }
+    world.source.remove_table("items");
+    assert_eq!(extracted(function.ensure(&asked).await.unwrap()).rows, 10);
 }
 
 #[tokio::test(start_paused = true)]
