@@ -48,7 +48,9 @@ impl SecantusDb {
     /// # Panics
     /// As [`start`](Self::start).
     pub fn restart(&mut self, options: SecantusOptions) {
-        self.kill();
+        if let Some(peer) = self.peer.take() {
+            peer.stop();
+        }
         self.run(options);
     }
 

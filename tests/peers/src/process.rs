@@ -86,6 +86,21 @@ impl Peer {
         }
     }
 
+    /// Asks it to end, and waits until it has: what it holds in memory is on disk then.
+    ///
+    /// # Panics
+    /// When it has not ended after two minutes.
+    pub fn stop(mut self) {
+        if let Ok(group) = i32::try_from(self.child.id()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGTERM);
+        }
+        let deadline = Instant::now() + DEADLINE;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{} has not ended after {DEADLINE:?}:\n{}", self.name, self.log());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     /// Waits until something listens at the address.
     pub fn wait_for_port(&mut self, address: SocketAddr) {
         self.wait_until(|| TcpStream::connect_timeout(&address, PAUSE).is_ok());

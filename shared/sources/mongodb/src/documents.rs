@@ -316,3 +316,78 @@ fn hex(cell: Cell<'_>, bytes: &[u8], hyphens: &[usize]) {
     }
     cell.text_bytes(&text[..length]);
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::{array::AsArray, datatypes::TimestampMicrosecondType};
+    use mongodb::bson::{DateTime, RawDocumentBuf, doc};
+
+    use super::*;
+    use crate::shape::other_column;
+
+    fn column(name: &str, kind: ColumnType) -> SourceColumn {
+        SourceColumn {
+            name: name.into(),
+            source_type: "any".into(),
+            kind: Ok(kind),
+            required: false,
+            description: None,
+        }
+    }
+
+    fn rows(columns: &[SourceColumn], documents: impl IntoIterator<Item = RawDocumentBuf>) -> Rows {
+        let mut rows = Documents::new(columns, BatchSize::default(), true).unwrap();
+        for document in documents {
+            assert!(!rows.add(&document).unwrap());
+        }
+        rows.take().unwrap().unwrap()
+    }
+
+    #[test]
+    fn dates_that_bigquery_does_not_have_are_bad_values() {
+        let (first, last) = (-62_135_596_800_000, 253_402_300_799_999);
+        let millis = [first, last, first - 1, last + 1, i64::MIN, i64::MAX];
+        let documents =
+            millis.map(|millis| RawDocumentBuf::try_from(&doc! { "at": DateTime::from_millis(millis) }).unwrap());
+        let Rows { batch, faults } = rows(&[column("at", ColumnType::Timestamp)], documents);
+        let micros: Vec<_> = batch.column(0).as_primitive::<TimestampMicrosecondType>().iter().collect();
+        assert_eq!(micros, [Some(first * 1_000), Some(last * 1_000), None, None, None, None]);
+        assert_eq!(faults.iter().map(|fault| fault.row).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert!(faults.iter().all(|fault| fault.kind == CellFaultKind::DateRange));
+        assert_eq!(faults[1].value, r#"{"$date":{"$numberLong":"253402300800000"}}"#);
+    }
+
+    #[test]
+    fn a_text_that_is_no_utf8_is_a_bad_value_and_leaves_the_others() {
+        let mut bytes = RawDocumentBuf::try_from(&doc! { "a": "xx", "b": 1, "c": "xx" }).unwrap().into_bytes();
+        for at in 0..bytes.len() - 1 {
+            if &bytes[at..at + 2] == b"xx" {
+                bytes[at] = 0xff;
+            }
+        }
+        let document = RawDocumentBuf::from_bytes(bytes).unwrap();
+        let columns = [column("a", ColumnType::String), column("b", ColumnType::Int64), other_column("_other".into())];
+        let Rows { batch, faults } = rows(&columns, [document]);
+        assert_eq!(batch.column(1).null_count(), 0);
+        // The first is of its own column, the second of a field that has none.
+        assert_eq!(
+            faults.iter().map(|fault| (fault.column, fault.kind)).collect::<Vec<_>>(),
+            [(0, CellFaultKind::Type)]
+        );
+        assert!(faults[0].value.contains("field c"), "{faults:?}");
+    }
+
+    #[test]
+    fn fields_in_any_order_come_into_their_columns() {
+        let columns = [column("a", ColumnType::Int64), column("b", ColumnType::Int64), column("c", ColumnType::Int64)];
+        let documents = [doc! { "c": 3, "a": 1, "b": 2 }, doc! { "b": 2, "c": 3 }, doc! {}];
+        let Rows { batch, faults } = rows(&columns, documents.iter().map(|one| RawDocumentBuf::try_from(one).unwrap()));
+        let values =
+            |at: usize| batch.column(at).as_primitive::<arrow::datatypes::Int64Type>().iter().collect::<Vec<_>>();
+        assert_eq!(
+            [values(0), values(1), values(2)],
+            [[Some(1), None, None], [Some(2), Some(2), None], [Some(3), Some(3), None],]
+        );
+        assert_eq!(faults, []);
+    }
+}

@@ -10,8 +10,8 @@ use mongodb::{Client, bson::doc};
 
 use crate::support::{Server, read_of, table};
 
-const PASSWORD: &str = "s3cr3t&/ä";
-const ENCODED: &str = "s3cr3t%26%2F%C3%A4";
+const PASSWORD: &str = "s3cr3t&/@";
+const ENCODED: &str = "s3cr3t%26%2F%40";
 
 fn said(error: &PortError) -> String {
     let text = format!("{error} {error:?}");
@@ -44,7 +44,7 @@ async fn a_user_needs_the_right_password_and_a_grant() {
     }
     server.peer.restart(SecantusOptions { auth: true, ..SecantusOptions::default() });
     let connect = async |user: &str, password: &str| {
-        let url = server.url("authSource=admin").replace("mongodb://", &format!("mongodb://{user}:{password}@"));
+        let url = server.url("authSource=admin&authMechanism=SCRAM-SHA-256").replace("mongodb://", &format!("mongodb://{user}:{password}@"));
         MongodbSource::connect(&Secret::new(url), None).await.unwrap()
     };
     let reader = connect("reader", ENCODED).await;

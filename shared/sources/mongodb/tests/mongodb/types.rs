@@ -118,15 +118,13 @@ async fn bytes_truths_and_times() {
     let (array, _) = column(&server, "", vec![true.into(), Bson::Null, false.into()]).await;
     assert_eq!(array.as_boolean().iter().collect::<Vec<_>>(), [Some(true), None, Some(false)]);
 
-    let first = -62_135_596_800_000;
-    let last = 253_402_300_799_999;
-    let millis = [0, -1, first, last, first - 1, last + 1, i64::MIN, i64::MAX];
-    let values = millis.into_iter().map(|millis| Bson::DateTime(DateTime::from_millis(millis))).collect();
-    let (array, faults) = column(&server, "", values).await;
+    // SecantusDB stores no year before 1 or after 9999; `documents.rs` has them in tests of its own.
+    let (first, last) = (-62_135_596_800_000, 253_402_300_799_999);
+    let values = [0, -1, first, last].into_iter().map(|millis| Bson::DateTime(DateTime::from_millis(millis)));
+    let (array, faults) = column(&server, "", values.chain([Bson::Null]).collect()).await;
     let micros: Vec<_> = array.as_primitive::<TimestampMicrosecondType>().iter().collect();
-    assert_eq!(micros, [Some(0), Some(-1_000), Some(first * 1_000), Some(last * 1_000), None, None, None, None]);
-    let out = |row| (row, CellFaultKind::DateRange);
-    assert_eq!(kinds(&faults), [out(4), out(5), out(6), out(7)]);
+    assert_eq!(micros, [Some(0), Some(-1_000), Some(first * 1_000), Some(last * 1_000), None]);
+    assert_eq!(faults, []);
 }
 
 #[tokio::test]
