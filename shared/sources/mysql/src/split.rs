@@ -102,8 +102,18 @@ impl Cut<'_> {
         Ok((tick(0).zip(tick(1)), value(row, 2)))
     }
 
+    /// Values that have a place on the line: not 0000-00-00, which is before all of them.
+    fn evenly_spaced(&self) -> Condition {
+        match self.scale {
+            // Compared with 0000-00-00 itself, MySQL 8 refuses the query.
+            Scale::Date | Scale::Datetime => Condition::plain(format!("{} >= '0001-01-01'", quoted(&self.column.name))),
+            Scale::Timestamp => Condition::plain(format!("{} >= '1970-01-01 00:00:01'", quoted(&self.column.name))),
+            _ => Condition::default(),
+        }
+    }
+
     async fn by_estimates(&self, session: &mut Session, index: &Index) -> PortResult<(Vec<Point>, Option<u64>)> {
-        let (Some(span), _) = self.span(session, &Condition::default(), "").await? else {
+        let (Some(span), _) = self.span(session, &self.evenly_spaced(), "").await? else {
             return Ok((Vec::new(), Some(0)));
         };
         let mut leaves: Vec<(i128, u64)> = Vec::new();
@@ -172,7 +182,7 @@ impl Cut<'_> {
     }
 
     async fn by_width(&self, session: &mut Session, filter: &Condition) -> PortResult<(Vec<Point>, Option<u64>)> {
-        let (span, rows) = self.span(session, filter, ", COUNT(*)").await?;
+        let (span, rows) = self.span(session, &self.evenly_spaced().and(filter), ", COUNT(*)").await?;
         let (Some((low, high)), Some(rows)) = (span, rows) else { return Ok((Vec::new(), rows)) };
         let parts = i128::from(rows.div_ceil(self.range_rows).min(MOST_RANGES)).min(high - low + 1);
         let ticks = (1..parts).map(|part| low + (high - low + 1) * part / parts);

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use arrow::{
     array::{Array, RecordBatch},
+    compute::cast,
+    datatypes::DataType,
     util::display::{ArrayFormatter, FormatOptions},
 };
 use futures::TryStreamExt;
@@ -104,9 +106,19 @@ pub(crate) async fn batch(source: &dyn Source, read: &Read) -> Rows {
 /// A column's values as Arrow writes them; `NULL` for NULL.
 pub(crate) fn shown(batch: &RecordBatch, column: &str) -> Vec<String> {
     let array = batch.column_by_name(column).unwrap();
-    let options = FormatOptions::default().with_null("NULL");
-    let format = ArrayFormatter::try_new(array, &options).unwrap();
-    (0..array.len()).map(|row| format.value(row).to_string()).collect()
+    // Arrow's formatter knows no zones by name.
+    let (array, zone) = match array.data_type() {
+        DataType::Timestamp(unit, Some(zone)) if &**zone == "UTC" => {
+            (cast(array, &DataType::Timestamp(*unit, None)).unwrap(), "Z")
+        }
+        _ => (array.clone(), ""),
+    };
+    let format = ArrayFormatter::try_new(&array, &FormatOptions::default()).unwrap();
+    let value = |row| match array.is_null(row) {
+        true => "NULL".to_owned(),
+        false => format!("{}{zone}", format.value(row)),
+    };
+    (0..array.len()).map(value).collect()
 }
 
 /// The faults of a column: row, kind and value.
