@@ -9,6 +9,7 @@
 //! | Ray                                      | `tests/python/ray.txt`, installed by `make test`               |
 //! | pysqlbridge, for SQL Server's protocol    | `tests/python/sources.txt`, installed by `make test`           |
 //! | SecantusDB, for MongoDB's protocol         | `tests/python/sources.txt`, installed by `make test`; openssl |
+//! | fakesnow, for Snowflake's protocol         | `tests/python/sources.txt`, installed by `make test`           |
 //! | MariaDB                                  | Debian's `mariadb-server`, by `make databases`                 |
 //! | PostgreSQL                               | Debian's `postgresql`, by `make databases`; openssl            |
 //! | the fake Vertex AI                       | `tests/python/fake_vertex`, with Google's messages of `make peers` |
@@ -27,6 +28,7 @@ pub mod postgres;
 pub mod process;
 pub mod pubsub;
 pub mod ray;
+pub mod snowflake;
 pub mod sqlserver;
 pub mod vertex;
 
