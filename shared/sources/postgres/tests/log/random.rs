@@ -103,7 +103,7 @@ fn whatever_happens_the_table_is_followed() {
     database.execute("CREATE PUBLICATION changes FOR ALL TABLES");
     let cases = Cell::new(0);
     let mut runner =
-        TestRunner::new(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() });
+        TestRunner::new(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() });
     runner
         .run(&(proptest::collection::vec(event(), 1..80), any::<bool>()), |(events, is_full)| {
             cases.set(cases.get() + 1);
