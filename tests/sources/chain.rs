@@ -61,22 +61,28 @@ impl Platform {
         let clock = Arc::new(ManualClock::new("2026-11-24T05:30:00Z".parse().unwrap()));
         let store = Arc::new(LocalObjectStore::open(folder.path().join("buckets"), StoreOptions::default()).unwrap());
         let ledger: Arc<dyn Ledger> = Arc::new(ObjectLedger::new(store.clone(), "ledger", clock.clone()));
-        let settings =
-            WarehouseSettings { memory_limit: None, threads: Some(1), scratch: folder.path().join("scratch/warehouse") };
-        let warehouse: Arc<dyn Warehouse> = Arc::new(
-            DuckDbWarehouse::open(&folder.path().join("warehouse.duckdb"), store.clone(), &settings).unwrap(),
-        );
+        let settings = WarehouseSettings {
+            memory_limit: None,
+            threads: Some(1),
+            scratch: folder.path().join("scratch/warehouse"),
+        };
+        let warehouse: Arc<dyn Warehouse> =
+            Arc::new(DuckDbWarehouse::open(&folder.path().join("warehouse.duckdb"), store.clone(), &settings).unwrap());
         let dispatcher = Dispatcher::new(DispatchSettings::default(), Metrics::new().unwrap());
         let bus: Arc<dyn EventBus> = Arc::new(dispatcher.clone());
         let time: Arc<dyn Clock> = clock.clone();
         let ports = Ports { ledger, store: store.clone(), bus: bus.clone(), clock: time.clone() };
         let planner = Arc::new(PlanRun::new(pipelines(folder.path()), ports));
-        let sources = Arc::new(OneDatabase(Secret::new(database.url())));
+        let sources = Arc::new(OneDatabase(Secret::new(shop::url(database))));
         let extract = ExtractSource::new(sources, store, Limits::default(), folder.path().join("scratch/extract"));
         let handlers: Vec<Arc<dyn Handler>> = vec![
             planner.clone(),
             Arc::new(StepHandler::new(extract, bus.clone(), time.clone())),
-            Arc::new(StepHandler::new(millstream_load_table::LoadTable::new(warehouse.clone()), bus.clone(), time.clone())),
+            Arc::new(StepHandler::new(
+                millstream_load_table::LoadTable::new(warehouse.clone()),
+                bus.clone(),
+                time.clone(),
+            )),
             Arc::new(StepHandler::new(
                 millstream_transform_table::TransformTable::new(warehouse.clone()),
                 bus.clone(),
@@ -100,7 +106,8 @@ impl Platform {
         let now = self.clock.now();
         let scheduled_at = DateTime::from_timestamp(now.timestamp() - now.timestamp().rem_euclid(3_600), 0).unwrap();
         let pipeline: millstream_events::names::PipelineName = "products".parse().unwrap();
-        self.publish(Event::ScheduleFired(ScheduleFired { pipeline: pipeline.clone(), scheduled_at, source: None })).await;
+        self.publish(Event::ScheduleFired(ScheduleFired { pipeline: pipeline.clone(), scheduled_at, source: None }))
+            .await;
         let run: RunId = format!("products/{}", key_of(scheduled_at)).parse().unwrap();
         for look in 0.. {
             let plan = self.planner.plan(&run).await.unwrap().unwrap();
@@ -141,9 +148,13 @@ fn key_of(at: DateTime<Utc>) -> String {
 fn pipelines(folder: &Path) -> millstream_pipeline::Pipelines {
     shop::write_pipeline(&folder.join("pipelines"));
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    for path in ["products.yaml", "staging/stg_product.sql", "staging/stg_product_subcategory.sql",
-        "staging/stg_product_category.sql", "production/products.sql"]
-    {
+    for path in [
+        "products.yaml",
+        "staging/stg_product.sql",
+        "staging/stg_product_subcategory.sql",
+        "staging/stg_product_category.sql",
+        "production/products.sql",
+    ] {
         let name = format!("pipelines/products/{path}");
         files.insert(name.clone(), std::fs::read(folder.join(name)).unwrap());
     }
@@ -151,12 +162,25 @@ fn pipelines(folder: &Path) -> millstream_pipeline::Pipelines {
     spec::load(&project).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(120)))
 }
 
+/// A column as BigQuery writes it: a decimal without zeros at its end.
+fn text_of(column: &str) -> String {
+    match column {
+        "StandardCost" | "ListPrice" => format!("trim_scale(\"{column}\")::text"),
+        _ => format!("\"{column}\"::text"),
+    }
+}
+
 /// Every row of every table on both sides, and the join that is made of them.
 async fn assert_equal(platform: &Platform, client: &tokio_postgres::Client, when: &str) {
-    let quoted = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"::text")).collect::<Vec<_>>().join(", ");
-    let casts = |names: &[&str]| names.iter().map(|name| format!("CAST({name} AS STRING)")).collect::<Vec<_>>().join(", ");
-    let subcategories =
-        ["ProductSubcategoryKey", "ProductSubcategoryAlternateKey", "EnglishProductSubcategoryName", "ProductCategoryKey"];
+    let quoted = |names: &[&str]| names.iter().map(|name| text_of(name)).collect::<Vec<_>>().join(", ");
+    let casts =
+        |names: &[&str]| names.iter().map(|name| format!("CAST({name} AS STRING)")).collect::<Vec<_>>().join(", ");
+    let subcategories = [
+        "ProductSubcategoryKey",
+        "ProductSubcategoryAlternateKey",
+        "EnglishProductSubcategoryName",
+        "ProductCategoryKey",
+    ];
     let categories = ["ProductCategoryKey", "ProductCategoryAlternateKey", "EnglishProductCategoryName"];
     for (table, copy, names, alive) in [
         ("DimProduct", "source.dim_product", PRODUCTS, "WHERE \"DeletedAt\" IS NULL"),
@@ -164,17 +188,15 @@ async fn assert_equal(platform: &Platform, client: &tokio_postgres::Client, when
         ("DimProductCategory", "source.dim_product_category", &categories[..], ""),
     ] {
         let key = names[0];
-        let wanted = shop::texts(
-            client,
-            &format!("SELECT {} FROM shop.\"{table}\" {alive} ORDER BY \"{key}\"", quoted(names)),
-        )
-        .await;
+        let wanted =
+            shop::texts(client, &format!("SELECT {} FROM shop.\"{table}\" t {alive} ORDER BY t.\"{key}\"", quoted(names)))
+                .await;
         let there = platform.texts(&format!("SELECT {} FROM {copy} ORDER BY {key}", casts(names))).await;
         assert!(!wanted.is_empty(), "{table} {when}");
         assert_eq!(there, wanted, "{table} {when}");
     }
-    let photos = "SELECT \"ProductKey\"::text, replace(encode(\"LargePhoto\", 'base64'), E'\\n', '') FROM shop.\"DimProduct\" \
-                  WHERE \"DeletedAt\" IS NULL ORDER BY \"ProductKey\"";
+    let photos = "SELECT \"ProductKey\"::text, replace(encode(\"LargePhoto\", 'base64'), E'\\n', '') FROM shop.\"DimProduct\" t \
+                  WHERE \"DeletedAt\" IS NULL ORDER BY t.\"ProductKey\"";
     let copies = "SELECT CAST(ProductKey AS STRING), TO_BASE64(LargePhoto) FROM source.dim_product ORDER BY ProductKey";
     assert_eq!(platform.texts(copies).await, shop::texts(client, photos).await, "the photos {when}");
     let joined = "SELECT p.\"ProductKey\"::text, coalesce(s.\"EnglishProductSubcategoryName\", 'Unknown'), \
@@ -189,7 +211,7 @@ async fn assert_equal(platform: &Platform, client: &tokio_postgres::Client, when
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_warehouse_is_what_the_source_is_after_each_tick() {
-    let database = Postgres::start_logical();
+    let database = shop::database();
     let client = shop::connect(&database).await;
     shop::fill(&client).await;
     let platform = Platform::start(&database);
@@ -232,7 +254,7 @@ async fn the_warehouse_is_what_the_source_is_after_each_tick() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_changed_table_is_read_anew() {
-    let database = Postgres::start_logical();
+    let database = shop::database();
     let client = shop::connect(&database).await;
     shop::fill(&client).await;
     let platform = Platform::start(&database);
@@ -247,7 +269,11 @@ async fn a_changed_table_is_read_anew() {
         .unwrap();
     platform.tick().await;
     assert_equal(&platform, &client, "after columns came").await;
-    let wanted = shop::texts(&client, "SELECT count(*)::text, sum(\"Ean\")::text FROM shop.\"DimProduct\" WHERE \"DeletedAt\" IS NULL").await;
+    let wanted = shop::texts(
+        &client,
+        "SELECT count(*)::text, sum(\"Ean\")::text FROM shop.\"DimProduct\" WHERE \"DeletedAt\" IS NULL",
+    )
+    .await;
     let query = "SELECT CAST(COUNT(*) AS STRING), CAST(SUM(Ean) AS STRING) FROM source.dim_product";
     assert_eq!(platform.texts(query).await, wanted);
     let notes = "SELECT DISTINCT Note FROM source.dim_product_subcategory";

@@ -2,7 +2,6 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
-use millstream_peers::postgres::Postgres;
 use millstream_tests::up::{Project, Up, wait_for};
 use serde_json::{Value, json};
 
@@ -22,7 +21,7 @@ sources:
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_missed_or_doubled_by_kills_in_the_middle() {
-    let database = Postgres::start_logical();
+    let database = shop::database();
     let client = shop::connect(&database).await;
     let fill = format!(
         "CREATE TABLE events (id bigint PRIMARY KEY, payload text NOT NULL);
@@ -34,7 +33,7 @@ async fn nothing_is_missed_or_doubled_by_kills_in_the_middle() {
     fs::write(project.path().join("pipelines/big/big.yaml"), PIPELINE).unwrap();
     let secrets = project.path().join("data/secrets");
     fs::create_dir_all(&secrets).unwrap();
-    fs::write(secrets.join("big"), database.url()).unwrap();
+    fs::write(secrets.join("big"), shop::url(&database)).unwrap();
     fs::set_permissions(secrets.join("big"), fs::Permissions::from_mode(0o600)).unwrap();
 
     let run = {
@@ -54,7 +53,11 @@ async fn nothing_is_missed_or_doubled_by_kills_in_the_middle() {
     assert_eq!(count(&mut up), json!([ROWS, ROWS, 1, ROWS]));
 
     client
-        .batch_execute(&format!("INSERT INTO events SELECT n, md5(n::text) FROM generate_series({}, {}) n", ROWS + 1, ROWS + 1_000))
+        .batch_execute(&format!(
+            "INSERT INTO events SELECT n, md5(n::text) FROM generate_series({}, {}) n",
+            ROWS + 1,
+            ROWS + 1_000
+        ))
         .await
         .unwrap();
     let taken = up.ask("POST", "/pipelines/big/run", &json!({"full_refresh": false}));

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use millstream_peers::postgres::Postgres;
+use millstream_peers::postgres::{Postgres, PostgresSettings};
 use millstream_tests::up::demo;
 use tokio_postgres::{Client, NoTls};
 
@@ -60,8 +60,19 @@ CREATE PUBLICATION millstream FOR TABLE shop."DimProductSubcategory";
 
 /// Products as the warehouse is to have them; the same text is right on both sides.
 pub(crate) const PRODUCTS: &[&str] = &[
-    "ProductKey", "ProductAlternateKey", "ProductSubcategoryKey", "EnglishProductName", "StandardCost", "FinishedGoodsFlag",
-    "Color", "SafetyStockLevel", "ListPrice", "Weight", "StartDate", "EndDate", "Status",
+    "ProductKey",
+    "ProductAlternateKey",
+    "ProductSubcategoryKey",
+    "EnglishProductName",
+    "StandardCost",
+    "FinishedGoodsFlag",
+    "Color",
+    "SafetyStockLevel",
+    "ListPrice",
+    "Weight",
+    "StartDate",
+    "EndDate",
+    "Status",
 ];
 
 /// The pipeline of the demo over these sources, as a project's folder has it.
@@ -80,9 +91,19 @@ pub(crate) fn write_pipeline(pipelines: &Path) {
     fs::write(pipelines.join("products/products.yaml"), format!("{head}\n{SOURCES}{tail}")).unwrap();
 }
 
+/// A database whose log tells changes.
+pub(crate) fn database() -> Postgres {
+    Postgres::start(PostgresSettings { logical: true, ..PostgresSettings::default() })
+}
+
+/// How it is reached: over this machine's own network, in plain text.
+pub(crate) fn url(database: &Postgres) -> String {
+    format!("{}?sslmode=disable", database.url("postgres"))
+}
+
 /// A connection of the shop's own programs.
 pub(crate) async fn connect(database: &Postgres) -> Client {
-    let (client, connection) = tokio_postgres::connect(&database.url(), NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&url(database), NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
@@ -90,13 +111,8 @@ pub(crate) async fn connect(database: &Postgres) -> Client {
 /// Makes the tables and fills them with the demo's files.
 pub(crate) async fn fill(client: &Client) {
     client.batch_execute(TABLES).await.unwrap();
-    for (file, table, keep) in [
-        ("DimProductCategory", "DimProductCategory", "TRUE"),
-        ("DimProductSubcategory", "DimProductSubcategory", "TRUE"),
-        // The demo shows bad rows too; a database has refused them long before.
-        ("DimProduct", "DimProduct", r#""ProductKey" ~ '^[0-9]+$' AND "ListPrice" ~ '^[0-9.]+$'"#),
-    ] {
-        let csv = fs::read_to_string(demo().join(format!("uploads/{file}.csv"))).unwrap();
+    for table in ["DimProductCategory", "DimProductSubcategory", "DimProduct"] {
+        let csv = fs::read_to_string(demo().join(format!("uploads/{table}.csv"))).unwrap();
         let header: Vec<String> = csv.lines().next().unwrap().split(',').map(|name| format!("\"{name}\"")).collect();
         let texts: Vec<String> = header.iter().map(|name| format!("{name} text")).collect();
         client.batch_execute(&format!("CREATE TEMPORARY TABLE incoming ({})", texts.join(", "))).await.unwrap();
@@ -112,26 +128,44 @@ pub(crate) async fn fill(client: &Client) {
             )
             .await
             .unwrap();
-        let cast = |name: &String| {
+        let kind = |name: &String| -> String {
             let plain = name.trim_matches('"');
-            let kind = columns.iter().find(|row| row.get::<_, &str>(0) == plain).map(|row| row.get::<_, String>(1)).unwrap();
-            if kind == "bytea" { format!("decode({name}, 'base64')") } else { format!("NULLIF({name}, '')::{kind}") }
+            columns.iter().find(|row| row.get::<_, &str>(0) == plain).unwrap().get(1)
+        };
+        let cast = |name: &String| match kind(name).as_str() {
+            "bytea" => format!("decode({name}, 'base64')"),
+            kind => format!("NULLIF({name}, '')::{kind}"),
         };
         let values: Vec<String> = header.iter().map(cast).collect();
+        // The demo shows bad rows too; a database has refused them long before.
+        let is_good = |name: &String| {
+            let pattern = match kind(name).as_str() {
+                "integer" | "smallint" => "^-?[0-9]{1,6}$",
+                "numeric" | "double precision" => "^-?[0-9]+(\\.[0-9]{1,4})?$",
+                "boolean" => "^(0|1|true|false)$",
+                "date" => "^[0-9]{4}-(0[1-9]|1[0-2])-([01][0-9]|2[0-8])$",
+                "bytea" => "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+                _ => "^",
+            };
+            format!("(coalesce({name}, '') = '' OR {name} ~ '{pattern}')")
+        };
+        let keep: Vec<String> = header.iter().map(is_good).chain([format!("{} <> ''", header[0])]).collect();
         let statement = format!(
-            "INSERT INTO shop.\"{table}\" ({}) SELECT DISTINCT ON (({})::int) {} FROM incoming WHERE {keep}; DROP TABLE incoming",
+            "INSERT INTO shop.\"{table}\" ({}) SELECT DISTINCT ON (({})::int) {} FROM incoming WHERE {}; DROP TABLE incoming",
             header.join(", "),
             header[0],
-            values.join(", ")
+            values.join(", "),
+            keep.join(" AND ")
         );
-        client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{file}: {error:?}\n{statement}"));
+        client.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{table}: {error:?}\n{statement}"));
     }
 }
 
 /// A query's rows as texts, in order.
 pub(crate) async fn texts(client: &Client, query: &str) -> Vec<Vec<Option<String>>> {
     let rows = client.simple_query(query).await.unwrap();
-    let cells = |row: &tokio_postgres::SimpleQueryRow| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect();
+    let cells =
+        |row: &tokio_postgres::SimpleQueryRow| (0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect();
     rows.iter()
         .filter_map(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => Some(cells(row)),

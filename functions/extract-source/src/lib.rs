@@ -40,14 +40,21 @@ const PATIENCE: Duration = Duration::from_secs(540);
 
 /// What a deployment derives from.
 ///
-/// A request more than the one that waits for an extraction has to reach the instance that is at it, not another one which
-/// would read the source beside it: hence several at once.
+/// One instance for all: a request more than the one that waits for an extraction has to reach the instance that is at it, not
+/// another one which would read the source beside it. What it does is wait for databases, and it goes on between requests.
 pub const DECLARATION: Declaration = Declaration {
     name: <ExtractSource as Function>::NAME,
     consumes: &[<work::ExtractSource as WorkKind>::TYPE],
     emits: &["dev.millstream.source.extracted.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
     touches: &[Touch::Reads(Bucket::Landing), Touch::Writes(Bucket::Lake), Touch::Publishes],
-    size: Size { cpu: "2", memory: "4Gi", concurrency: 8, timeout_seconds: 3_600, max_instances: 4 },
+    size: Size {
+        cpu: "2",
+        memory: "4Gi",
+        concurrency: 64,
+        timeout_seconds: 600,
+        max_instances: 1,
+        between_requests: true,
+    },
 };
 
 /// `extract-source`: the account beside the batches says that it is done, the plan and the ranges' accounts how far it is.

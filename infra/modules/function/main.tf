@@ -55,7 +55,8 @@ resource "google_cloud_run_v2_service" "this" {
       args  = ["serve", var.name]
 
       resources {
-        cpu_idle          = true # Paid for while a request is at work, and not between requests.
+        # Paid for while a request is at work; between requests too where the function goes on then.
+        cpu_idle          = !var.size.between_requests
         startup_cpu_boost = true
         limits = {
           cpu    = var.size.cpu

@@ -36,11 +36,12 @@ variable "invokers" {
 variable "size" {
   description = "What one instance has and takes, and how many instances there may be."
   type = object({
-    cpu             = string
-    memory          = string
-    concurrency     = number
-    timeout_seconds = number
-    max_instances   = number
+    cpu              = string
+    memory           = string
+    concurrency      = number
+    timeout_seconds  = number
+    max_instances    = number
+    between_requests = bool
   })
 }
 

@@ -11,11 +11,12 @@ module "function" {
   labels          = merge(var.labels, { function = each.key })
 
   size = {
-    cpu             = each.value.cpu
-    memory          = each.value.memory
-    concurrency     = each.value.concurrency
-    timeout_seconds = each.value.timeout_seconds
-    max_instances   = each.value.max_instances
+    cpu              = each.value.cpu
+    memory           = each.value.memory
+    concurrency      = each.value.concurrency
+    timeout_seconds  = each.value.timeout_seconds
+    max_instances    = each.value.max_instances
+    between_requests = each.value.between_requests
   }
 
   invokers = merge(

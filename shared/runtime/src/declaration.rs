@@ -30,6 +30,8 @@ pub struct Size {
     pub timeout_seconds: u16,
     /// Instances at most.
     pub max_instances: u16,
+    /// Whether it works between requests too: Cloud Run then gives it its processors as long as there is an instance.
+    pub between_requests: bool,
 }
 
 /// Something a function uses.

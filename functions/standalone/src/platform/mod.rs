@@ -18,6 +18,7 @@ use millstream_embedded::{
 };
 use millstream_events::{Envelope, Event, compute::RunOn};
 use millstream_export_table::ExportTable;
+use millstream_extract_source::ExtractSource;
 use millstream_ingest_file::IngestFile;
 use millstream_load_table::LoadTable;
 use millstream_pipeline::Pipelines;
@@ -37,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::lock::DataLock;
 pub(crate) use self::{background::Background, ingress::Ingress};
-use crate::{back_ends, project::Project, wiring};
+use crate::{back_ends, project::Project, sources::AdapterSources, wiring};
 
 /// How long a stop waits for what runs. Whatever is cut off then is found again by the next start's sweep.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -83,7 +84,7 @@ impl Platform {
             let here = BackEnds::new().with(RunOn::Local, Arc::new(trainer.clone())).or_local();
             let world = back_ends::World {
                 #[cfg(any(feature = "ray", feature = "kubeflow"))]
-                secrets,
+                secrets: secrets.clone(),
                 #[cfg(any(feature = "ray", feature = "kubeflow"))]
                 clock: clock.clone(),
                 #[cfg(feature = "ray")]
@@ -105,12 +106,16 @@ impl Platform {
 
         let scratch = settings.data_dir.join("scratch/ingest");
         let ingest = IngestFile::new(objects.clone(), wiring::ingest_limits(&project), scratch);
+        let scratch = settings.data_dir.join("scratch/extract");
+        let sources = Arc::new(AdapterSources::new(secrets, objects.clone(), scratch.clone()));
+        let extract = ExtractSource::new(sources, objects.clone(), wiring::ingest_limits(&project), scratch);
         let prices = back_ends::price_book(settings, &project.folder)?;
         let train = TrainModel::new(warehouse.clone(), back_ends.clone(), objects, clock.clone(), prices);
         let promote = PromoteModel::new(registry.clone(), endpoints.clone(), scorer, clock.clone());
         let handlers: Vec<Arc<dyn Handler>> = vec![
             planner.clone(),
             Arc::new(StepHandler::new(ingest, bus.clone(), clock.clone())),
+            Arc::new(StepHandler::new(extract, bus.clone(), clock.clone())),
             Arc::new(StepHandler::new(LoadTable::new(warehouse.clone()), bus.clone(), clock.clone())),
             Arc::new(StepHandler::new(TransformTable::new(warehouse.clone()), bus.clone(), clock.clone())),
             Arc::new(StepHandler::new(ExportTable::new(warehouse.clone()), bus.clone(), clock.clone())),

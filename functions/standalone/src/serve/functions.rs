@@ -9,6 +9,7 @@ use millstream_embedded::{
 };
 use millstream_events::compute::RunOn;
 use millstream_export_table::ExportTable;
+use millstream_extract_source::ExtractSource;
 use millstream_gcp_bigquery::{BigQueryWarehouse, Settings};
 use millstream_gcp_client::{Connection, Service};
 use millstream_gcp_pubsub::PubSubBus;
@@ -27,7 +28,7 @@ use millstream_train_model::{BackEnds, TrainModel};
 use millstream_transform_table::TransformTable;
 
 use super::{Role, planner::Planner};
-use crate::{back_ends, project::Project, vertex, wiring};
+use crate::{back_ends, project::Project, sources::AdapterSources, vertex, wiring};
 
 /// How much shorter than a request's limit the wait for a step's end is: its fact is published within it.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -62,6 +63,13 @@ impl Cloud {
             Role::IngestFile => {
                 let scratch = self.project.settings.data_dir.join("scratch/ingest");
                 self.step(IngestFile::new(self.store.clone(), wiring::ingest_limits(&self.project), scratch))
+            }
+            Role::ExtractSource => {
+                let secrets = Arc::new(SecretManager::new(self.connection.clone(), self.clock.clone())?);
+                let scratch = self.project.settings.data_dir.join("scratch/extract");
+                let sources = Arc::new(AdapterSources::new(secrets, self.store.clone(), scratch.clone()));
+                let limits = wiring::ingest_limits(&self.project);
+                self.step(ExtractSource::new(sources, self.store.clone(), limits, scratch))
             }
             Role::LoadTable => self.step(LoadTable::new(self.warehouse().await?)),
             Role::TransformTable => self.step(TransformTable::new(self.warehouse().await?)),

@@ -10,6 +10,8 @@ pub(crate) enum Role {
     PlanRun,
     /// An uploaded object into a validated batch
     IngestFile,
+    /// A database or workbook into validated batches
+    ExtractSource,
     /// A batch into a warehouse table
     LoadTable,
     /// A SQL model into a warehouse table
@@ -24,9 +26,10 @@ pub(crate) enum Role {
 
 impl Role {
     /// Every function.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::PlanRun,
         Self::IngestFile,
+        Self::ExtractSource,
         Self::LoadTable,
         Self::TransformTable,
         Self::ExportTable,
@@ -39,6 +42,7 @@ impl Role {
         match self {
             Self::PlanRun => &millstream_plan_run::DECLARATION,
             Self::IngestFile => &millstream_ingest_file::DECLARATION,
+            Self::ExtractSource => &millstream_extract_source::DECLARATION,
             Self::LoadTable => &millstream_load_table::DECLARATION,
             Self::TransformTable => &millstream_transform_table::DECLARATION,
             Self::ExportTable => &millstream_export_table::DECLARATION,
