@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::support::{Database, read_query, read_table, source};
 
 /// More than goes into the buffers between the two sides.
-const LONG: &str = "SELECT i, repeat('x', 1000) AS filler FROM generate_series(1, 100000000) i";
+const LONG: &str = "SELECT generate_series(1, 100000000) AS i, repeat('x', 1000) AS filler";
 
 async fn refused(url: &str, ca: Option<&str>) -> PortError {
     let ca = ca.map(Secret::new);
