@@ -144,3 +144,98 @@ fn fault_kind(kind: CellFaultKind) -> RowFaultKind {
         CellFaultKind::SubMicrosecond => RowFaultKind::SubMicrosecond,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{BinaryArray, Date32Array, Decimal256Array, Int64Array};
+    use millstream_events::{
+        contract::{ColumnType, Contract},
+        extract::{Connection, ExtractLimits, SourceKind},
+    };
+
+    use super::*;
+
+    fn work(select: Selection, contract: &[&str]) -> ExtractSource {
+        let column =
+            |name: &&str| Column { name: (*name).into(), kind: ColumnType::Int64, required: false, description: None };
+        ExtractSource {
+            connection: Connection { from: SourceKind::Excel, secret: None, ca: None },
+            select,
+            only: Vec::new(),
+            split_by: None,
+            contract: Contract { columns: contract.iter().map(column).collect(), ..Contract::default() },
+            keys: Vec::new(),
+            changes: Changes::Everything,
+            since: None,
+            appends: false,
+            limits: ExtractLimits::default(),
+            batches: "gs://lake/batches".parse().unwrap(),
+            quarantine: "gs://lake/quarantine".parse().unwrap(),
+        }
+    }
+
+    fn plan(names: &[&str]) -> ReadPlan {
+        let column = |name: &&str| SourceColumn {
+            name: (*name).into(),
+            source_type: "number".into(),
+            kind: Ok(ColumnType::Int64),
+            required: false,
+            description: None,
+        };
+        ReadPlan {
+            columns: names.iter().map(column).collect(),
+            everything: true,
+            split_by: None,
+            ranges: Vec::new(),
+            position: None,
+            rows: None,
+        }
+    }
+
+    fn names(arrangement: &Arrangement) -> Vec<&str> {
+        arrangement.columns.iter().map(|column| column.name.as_str()).collect()
+    }
+
+    #[test]
+    fn of_a_sheet_without_a_header_the_contracts_order_counts() {
+        let sheet = |header_row| {
+            let cells = Cells { header_row, ..Cells::default() };
+            Selection::Sheet(Sheet { object: "gs://landing/a.xlsx".parse().unwrap(), cells })
+        };
+        let plan = plan(&["A", "B", "C"]);
+        let headless = Arrangement::new(&work(sheet(Some(0)), &["id", "name"]), &plan, |_| true);
+        assert_eq!(names(&headless), ["id", "name", "C"]);
+        let with_header = Arrangement::new(&work(sheet(None), &["id", "name"]), &plan, |_| true);
+        assert_eq!(names(&with_header), ["A", "B", "C"]);
+        let table = Arrangement::new(&work(Selection::Table("t".into()), &["id", "name"]), &plan, |_| true);
+        assert_eq!(names(&table), ["A", "B", "C"]);
+    }
+
+    #[test]
+    fn a_mark_is_a_value_other_than_none_no_and_nothing() {
+        let marked = |array: ArrayRef| is_marked(&array).unwrap().iter().flatten().collect::<Vec<_>>();
+        let bytes: Vec<Option<&[u8]>> = vec![Some(b""), Some(b"\0"), None];
+        assert_eq!(marked(Arc::new(BinaryArray::from(bytes))), [false, true, false]);
+        let large = Decimal256Array::from(vec![Some(i256::ZERO), Some(i256::MAX), None]);
+        assert_eq!(marked(Arc::new(large.with_precision_and_scale(76, 38).unwrap())), [false, true, false]);
+        assert_eq!(marked(Arc::new(Date32Array::from(vec![Some(0), None]))), [true, false]);
+    }
+
+    #[test]
+    fn faults_move_with_their_columns_and_those_of_columns_left_out_are_gone() {
+        let mut work = work(Selection::Table("t".into()), &[]);
+        let cursor =
+            millstream_events::extract::Cursor { column: "c".into(), lookback: None, deleted: Some("gone".into()) };
+        work.changes = Changes::Cursor(cursor);
+        let arrangement = Arrangement::new(&work, &plan(&["a", "gone", "c"]), |name| name != "gone");
+        let ints = || Arc::new(Int64Array::from(vec![Some(1), None])) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([("a", ints()), ("gone", ints()), ("c", ints())]).unwrap();
+        let fault = |column| CellFault { row: 1, column, kind: CellFaultKind::Type, value: "x".into() };
+        let arranged = arrangement.arrange(Rows { batch, faults: vec![fault(1), fault(2)] }).unwrap();
+        assert_eq!(arranged.faults.iter().map(|fault| fault.column).collect::<Vec<_>>(), [1]);
+        let schema = arranged.batch.schema();
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(columns, ["a", "c", DELETED_COLUMN]);
+        assert_eq!(*arranged.batch.column(2).as_boolean(), BooleanArray::from(vec![true, false]));
+    }
+}

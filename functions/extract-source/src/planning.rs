@@ -203,7 +203,7 @@ fn needs_one_range(work: &ExtractSource, plan: &ReadPlan) -> bool {
         && work.contract.expect.iter().any(|text| {
             let parsed = expect::parse(text).ok();
             let columns = parsed.as_ref().and_then(expect::Expectation::unique_columns);
-            columns.is_some_and(|columns| !columns.iter().any(|name| is_split(&name)))
+            columns.is_some_and(|columns| !columns.iter().any(is_split))
         })
 }
 

@@ -97,7 +97,9 @@ impl<T> Task<T> {
     }
 }
 
-type Entries<T> = Mutex<HashMap<ObjectPath, (Arc<Task<T>>, AbortHandle)>>;
+type Tasks<T> = HashMap<ObjectPath, (Arc<Task<T>>, AbortHandle)>;
+
+type Entries<T> = Mutex<Tasks<T>>;
 
 /// Extractions by the folder of their batches. They end when it is dropped.
 #[derive(Debug)]
@@ -154,6 +156,6 @@ impl<T> Drop for Leave<T> {
     }
 }
 
-fn lock<T>(entries: &Entries<T>) -> MutexGuard<'_, HashMap<ObjectPath, (Arc<Task<T>>, AbortHandle)>> {
+fn lock<T>(entries: &Entries<T>) -> MutexGuard<'_, Tasks<T>> {
     entries.lock().unwrap_or_else(PoisonError::into_inner)
 }

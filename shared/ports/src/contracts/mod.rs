@@ -29,6 +29,8 @@ pub mod secrets;
 pub mod source;
 #[cfg(feature = "sources")]
 pub mod source_changes;
+#[cfg(feature = "sources")]
+mod source_fixture;
 pub mod trainer;
 pub mod warehouse;
 mod warehouse_batches;

@@ -133,7 +133,7 @@ pub async fn a_unique_cursor_reads_its_newest_row_at_once(fixture: &mut dyn Sour
     }
     fixture.recreate().await;
     let mut since = None;
-    for ids in [1..=1, 2..=9, 10..=9, 10..=12] {
+    for ids in [1..2, 2..10, 10..10, 10..13] {
         let items: Vec<Item> = ids.map(|id| Item::new(id, "row", 5)).collect();
         fixture.insert(&items).await;
         let changes = by_column(&fixture.columns()[0], None);
