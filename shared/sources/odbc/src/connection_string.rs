@@ -160,16 +160,21 @@ impl Target {
 
 /// What a driver is told besides, where the text does not say it itself.
 fn additions(family: Family, wants_tls: bool, ca: Option<String>) -> PortResult<Vec<(&'static str, String)>> {
+    // Options of the library below PostgreSQL's driver.
+    let mut options = "application_name=millstream options='-c default_transaction_read_only=on'".to_owned();
+    if let (Family::PostgreSql, Some(path)) = (family, &ca) {
+        options = format!("{options} sslrootcert='{path}'");
+    }
     let mut added: Vec<(&str, String)> = match family {
         Family::Db2 => vec![("ClientApplName", "millstream".into()), ("ConnectTimeout", "15".into())],
         // Without a cursor its driver keeps a whole answer in memory; and it takes 255 for the length of texts without one.
         Family::PostgreSql => vec![
             ("UseDeclareFetch", "1".into()),
             ("Fetch", "2000".into()),
-            ("ReadOnly", "1".into()),
             ("MaxVarcharSize", "8190".into()),
             ("UnknownsAsLongVarchar", "1".into()),
             ("BoolsAsChar", "0".into()),
+            ("pqopt", format!("{{{options}}}")),
         ],
         Family::Other => Vec::new(),
     };
@@ -177,9 +182,8 @@ fn additions(family: Family, wants_tls: bool, ca: Option<String>) -> PortResult<
         added.push(("SSLClientHostnameValidation", "Basic".into()));
     }
     match (family, ca) {
-        (_, None) => {}
+        (_, None) | (Family::PostgreSql, Some(_)) => {}
         (Family::Db2, Some(path)) => added.push(("SSLServerCertificate", path)),
-        (Family::PostgreSql, Some(path)) => added.push(("pqopt", format!("{{sslrootcert={path}}}"))),
         (Family::Other, Some(_)) => {
             return Err(wrong(
                 "names a driver to which a `ca` cannot be handed: name the file in the driver's own attribute",
@@ -284,10 +288,10 @@ mod tests {
 
     #[test]
     fn what_it_says_itself_is_not_said_again() {
-        let text = "Driver=psqlodbcw.so;Server=localhost;Database=shop;Uid=a;Pwd=b;fetch=10;readonly=0";
+        let text = "Driver=psqlodbcw.so;Server=localhost;Database=shop;Uid=a;Pwd=b;fetch=10";
         let target = Target::read(text, None).unwrap();
         assert!(target.text().contains("UseDeclareFetch=1"), "{}", target.text());
-        assert!(!target.text().contains("Fetch=2000") && !target.text().contains("ReadOnly=1"), "{}", target.text());
+        assert!(!target.text().contains("Fetch=2000"), "{}", target.text());
     }
 
     #[test]

@@ -187,6 +187,16 @@ fn by_row(mut cursor: impl Cursor, wires: &[Wire], columns: &mut Columns, sink: 
     Ok(true)
 }
 
+/// How much space for a value is kept for the next one, in units or bytes.
+const KEPT: usize = 8_192;
+
+/// Makes space for the next value: it must not begin with what an earlier one left, and a long one is not kept for short ones.
+fn emptied<T>(space: &mut Vec<T>) -> &mut Vec<T> {
+    space.clear();
+    space.shrink_to(KEPT);
+    space
+}
+
 /// Space for one value at a time.
 #[derive(Default)]
 struct Values {
@@ -231,21 +241,21 @@ impl Values {
                 }
             }
             Wire::Decimal(_) | Wire::Truth | Wire::Time | Wire::FineTimestamp => {
-                if row.get_text(number, &mut self.bytes)? {
+                if row.get_text(number, emptied(&mut self.bytes))? {
                     put_ascii(wire, columns.cell(at), &self.bytes);
                 } else {
                     columns.cell(at).null();
                 }
             }
             Wire::Text(_) | Wire::LongText => {
-                if row.get_wide_text(number, &mut self.units)? {
+                if row.get_wide_text(number, emptied(&mut self.units))? {
                     cells::put_text(columns.cell(at), &self.units, &mut self.scratch);
                 } else {
                     columns.cell(at).null();
                 }
             }
             Wire::Bytes(_) | Wire::LongBytes => {
-                if row.get_binary(number, &mut self.bytes)? {
+                if row.get_binary(number, emptied(&mut self.bytes))? {
                     columns.cell(at).binary(&self.bytes);
                 } else {
                     columns.cell(at).null();

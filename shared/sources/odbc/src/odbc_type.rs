@@ -188,7 +188,7 @@ impl OdbcType {
             code::NUMERIC | code::DECIMAL => Wire::Decimal(self.size.clamp(38, 1_000) + 4),
             code::DECFLOAT => Wire::Decimal(DECFLOAT_TEXT),
             code::REAL => Wire::Single,
-            code::FLOAT if self.size > 0 && self.size <= 24 => Wire::Single,
+            // Its size is in binary digits with one driver and in decimal ones with the next.
             code::FLOAT | code::DOUBLE => Wire::Double,
             code::DATE => Wire::Date,
             code::TIME => Wire::Time,
