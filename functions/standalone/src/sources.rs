@@ -98,6 +98,14 @@ async fn database(kind: SourceKind, login: Login) -> PortResult<Arc<dyn Source>>
         }
         #[cfg(feature = "mongodb")]
         SourceKind::Mongodb => Ok(Arc::new(millstream_source_mongodb::MongodbSource::connect(url, ca.as_ref()).await?)),
+        #[cfg(feature = "cassandra")]
+        SourceKind::Cassandra => {
+            Ok(Arc::new(millstream_source_cassandra::CassandraSource::connect(url, ca.as_ref()).await?))
+        }
+        #[cfg(feature = "snowflake")]
+        SourceKind::Snowflake => {
+            Ok(Arc::new(millstream_source_snowflake::SnowflakeSource::connect(url, ca.as_ref()).await?))
+        }
         #[cfg(feature = "odbc")]
         SourceKind::Db2 => Ok(Arc::new(millstream_source_odbc::OdbcSource::connect(url, ca.as_ref()).await?)),
         other => {

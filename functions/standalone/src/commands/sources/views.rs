@@ -115,7 +115,6 @@ impl From<SourceColumn> for ColumnView {
     }
 }
 
-#[expect(clippy::ref_option, reason = "serde's form")]
 fn as_text<S: Serializer>(kind: &Option<ColumnType>, to: S) -> Result<S::Ok, S::Error> {
     match kind {
         Some(kind) => to.collect_str(kind),
