@@ -2,6 +2,8 @@
 //!
 //! The benchmark runs it beside ConnectorX.
 
+#![allow(clippy::print_stdout, reason = "it is what this program says")]
+
 use std::time::{Duration, Instant};
 
 use anyhow::Context;

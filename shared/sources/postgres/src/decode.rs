@@ -170,3 +170,77 @@ fn take_item<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Malformed> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use millstream_events::contract::ColumnType;
+    use millstream_ports::{BatchSize, SourceColumn};
+    use millstream_source_columns::Columns;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoders() -> Vec<(Decoder, ColumnType)> {
+        use ColumnType as Kind;
+        let decimal = Kind::BigNumeric { precision: 76, scale: 38 };
+        let mut all = vec![
+            (Decoder::Bool, Kind::Bool),
+            (Decoder::Int2, Kind::Int64),
+            (Decoder::Int4, Kind::Int64),
+            (Decoder::Int8, Kind::Int64),
+            (Decoder::Oid, Kind::Int64),
+            (Decoder::Float4, Kind::Float64),
+            (Decoder::Float8, Kind::Float64),
+            (Decoder::Numeric, decimal),
+            (Decoder::Money { scale: 2 }, Kind::Numeric { precision: 19, scale: 2 }),
+            (Decoder::Text, Kind::String),
+            (Decoder::Jsonb, Kind::Json),
+            (Decoder::Bytes, Kind::Bytes),
+            (Decoder::Date, Kind::Date),
+            (Decoder::Timestamp, Kind::Datetime),
+            (Decoder::Timestamptz, Kind::Timestamp),
+            (Decoder::Time, Kind::Time),
+        ];
+        let texts = [Decoder::Timetz, Decoder::Interval, Decoder::Uuid, Decoder::Inet, Decoder::Macaddr, Decoder::Bits];
+        all.extend(texts.map(|decoder| (decoder, Kind::String)));
+        let array = |(item, kind): &(Decoder, Kind)| {
+            (Decoder::Array(Box::new(item.clone())), Kind::Array(Box::new(kind.clone())))
+        };
+        all.extend(all.iter().map(array).collect::<Vec<_>>());
+        all
+    }
+
+    fn decode(decoder: &Decoder, kind: &ColumnType, value: &[u8]) {
+        let column = SourceColumn {
+            name: "v".to_owned(),
+            source_type: String::new(),
+            kind: Ok(kind.clone()),
+            required: false,
+            description: None,
+        };
+        let mut columns = Columns::new(&[column], BatchSize::default()).unwrap();
+        if decoder.decode(value, columns.cell(0)).is_ok() {
+            columns.end_row();
+            assert_eq!(columns.take().unwrap().unwrap().batch.num_rows(), 1);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_more_than_malformed(value in prop::collection::vec(any::<u8>(), 0..40), length in 0_usize..=16) {
+            for (decoder, kind) in decoders() {
+                decode(&decoder, &kind, &value);
+                decode(&decoder, &kind, &value[..length.min(value.len())]);
+            }
+        }
+
+        #[test]
+        fn arrays_are_no_longer_than_what_was_sent(count in any::<i32>(), items in prop::collection::vec(any::<i32>(), 0..9)) {
+            let words = [1, 0, 23, count, 1].into_iter().chain(items);
+            let value: Vec<u8> = words.flat_map(i32::to_be_bytes).collect();
+            for (decoder, kind) in decoders() {
+                decode(&decoder, &kind, &value);
+            }
+        }
+    }
+}

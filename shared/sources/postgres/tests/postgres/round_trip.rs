@@ -31,7 +31,8 @@ struct Row {
     double: Option<f64>,
     money: Option<i64>,
     small: Option<i64>,
-    wide: Option<(i128, u8)>,
+    /// Sign, digits before and digits after the point.
+    wide: Option<(bool, String, String)>,
     flag: Option<bool>,
     text: Option<String>,
     bytes: Option<Vec<u8>>,
@@ -58,7 +59,7 @@ fn row() -> impl Strategy<Value = Row> {
         option::of(double),
         option::of(any::<i64>()),
         option::of(-9_999_999_999_i64..=9_999_999_999),
-        option::of((any::<i128>(), 0_u8..=38)),
+        option::of((any::<bool>(), "[0-9]{1,38}", "[0-9]{0,38}")),
         option::of(any::<bool>()),
     );
     let times = (
@@ -79,8 +80,6 @@ fn row() -> impl Strategy<Value = Row> {
         let (short, long, single, double, money, small, wide, flag) = numbers;
         let (day, local, instant, time, span) = times;
         let (text, bytes, address, items, words) = others;
-        // 128 bits with up to 38 digits after the point, of which BIGNUMERIC holds 38 before it.
-        let wide = wide.filter(|(unscaled, scale)| unscaled.unsigned_abs() < 10_u128.pow(38) || *scale > 0);
         Row {
             short,
             long,
@@ -139,7 +138,10 @@ async fn insert(database: &Database, row: &Row) {
     let time = row.time.map(|micros| moment(micros)[11..].to_owned());
     let money = row.money.map(|money| scaled(money.into(), 2));
     let small = row.small.map(|small| scaled(small.into(), 3));
-    let wide = row.wide.map(|(unscaled, scale)| scaled(unscaled, scale.into()));
+    let wide = row
+        .wide
+        .as_ref()
+        .map(|(negative, whole, fraction)| format!("{}{whole}.{fraction}", if *negative { "-" } else { "" }));
     let (local, instant) = (row.local.map(moment), row.instant.map(|micros| format!("{}+00", moment(micros))));
     let (months, days) = (row.span.map(|span| span.0), row.span.map(|span| span.1));
     let micros = row.span.map(|span| format!("{} microseconds", span.2));
@@ -186,8 +188,8 @@ fn check(rows: &[Row], column: impl Fn(&str) -> ArrayRef) {
     assert_eq!(decimal("small"), rows.iter().map(|row| row.small.map(i128::from)).collect::<Vec<_>>());
     let wide = column("wide").as_primitive::<Decimal256Type>().iter().collect::<Vec<_>>();
     let expected = rows.iter().map(|row| {
-        let (unscaled, scale) = row.wide?;
-        i256::from_i128(unscaled).checked_mul(i256::from_i128(10).checked_pow(38 - u32::from(scale)).unwrap())
+        let (negative, whole, fraction) = row.wide.as_ref()?;
+        i256::from_string(&format!("{}{whole}{fraction:0<38}", if *negative { "-" } else { "" }))
     });
     assert_eq!(wide, expected.collect::<Vec<_>>());
     is("flag", &rows.iter().map(|row| row.flag).collect::<BooleanArray>());
