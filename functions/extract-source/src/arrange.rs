@@ -14,6 +14,8 @@ use millstream_events::{
 use millstream_ports::{CellFault, CellFaultKind, ReadPlan, Rows, SourceColumn};
 use millstream_tabular::{RowBatch, RowFault, RowFaultKind};
 
+use crate::planning;
+
 /// Where it stands which rows were deleted at the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Mark {
@@ -42,7 +44,9 @@ impl Arrangement {
             Changes::Everything => Mark::None,
             Changes::Log(_) => Mark::Told,
             Changes::Cursor(cursor) => {
-                let is_it = |column: &SourceColumn| Some(&column.name) == cursor.deleted.as_ref();
+                let is_it = |column: &SourceColumn| {
+                    cursor.deleted.as_ref().is_some_and(|deleted| planning::is_same(deleted, &column.name))
+                };
                 plan.columns.iter().position(is_it).map_or(Mark::None, Mark::Column)
             }
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millstream_events::{
     contract::{Column, OnNewColumn},
-    extract::{Changes, DELETED_COLUMN, ExtractSource, Selection},
+    extract::{Changes, Cursor, DELETED_COLUMN, ExtractSource, Selection},
     fingerprint::Fingerprint,
 };
 use millstream_ports::{
@@ -92,6 +92,7 @@ pub(crate) async fn plan(
         notes.push(note);
     }
     refuse_unmapped(&plan)?;
+    refuse_unmarked(work, &plan)?;
     if needs_one_range(work, &plan) {
         plan.ranges = vec![KeyRange { from: None, until: None }];
     }
@@ -133,7 +134,7 @@ fn columns_to_read(work: &ExtractSource, there: &Shape) -> (Vec<String>, Vec<Str
     let mut only = work.only.clone();
     let mut ignored = Vec::new();
     // Where a required one is not there, the others are asked for too, so that the refusal can say which is like it.
-    let is_there = |name: &str| there.columns.iter().any(|column| column.name.to_lowercase() == name.to_lowercase());
+    let is_there = |name: &str| there.columns.iter().any(|column| is_same(&column.name, name));
     let prunes = contract.on_new_column == OnNewColumn::Ignore
         && !matches!(work.select, Selection::Sheet(_))
         && contract.columns.iter().all(|column| !column.required || is_there(&column.name));
@@ -148,17 +149,18 @@ fn columns_to_read(work: &ExtractSource, there: &Shape) -> (Vec<String>, Vec<Str
     if let Changes::Cursor(cursor) = &work.changes
         && let Some(deleted) = &cursor.deleted
         && !only.is_empty()
-        && !only.contains(deleted)
+        && !only.iter().any(|name| is_same(name, deleted))
     {
-        only.push(deleted.clone());
-        ignored.retain(|name| name != deleted);
+        let known = there.columns.iter().find(|column| is_same(&column.name, deleted));
+        only.push(known.map_or_else(|| deleted.clone(), |column| column.name.clone()));
+        ignored.retain(|name| !is_same(name, deleted));
     }
     (only, ignored)
 }
 
 /// Whether the table is to have a column that is read for the mark of deleted rows.
 pub(crate) fn is_wanted(work: &ExtractSource, name: &str) -> bool {
-    let is_chosen = work.only.is_empty() || work.only.iter().any(|wanted| wanted == name);
+    let is_chosen = work.only.is_empty() || work.only.iter().any(|wanted| is_same(wanted, name));
     let contract = &work.contract;
     let is_kept =
         contract.columns.is_empty() || is_in(&contract.columns, name) || contract.on_new_column == OnNewColumn::Add;
@@ -166,7 +168,12 @@ pub(crate) fn is_wanted(work: &ExtractSource, name: &str) -> bool {
 }
 
 fn is_in(columns: &[Column], name: &str) -> bool {
-    columns.iter().any(|column| column.name.to_lowercase() == name.to_lowercase())
+    columns.iter().any(|column| is_same(&column.name, name))
+}
+
+/// Whether two names are one column's: as in contracts, case does not count.
+pub(crate) fn is_same(name: &str, other: &str) -> bool {
+    name.to_lowercase() == other.to_lowercase()
 }
 
 /// About how many rows a range is to have: fewer where they are long.
@@ -193,6 +200,20 @@ fn refuse_unmapped(plan: &ReadPlan) -> Result<(), Failure> {
         "columns that no table can hold: {}; leave them out by naming the others in `columns`, or cast them in a `query`",
         unmapped.join("; ")
     )))
+}
+
+/// Without its mark every deleted row would stay in the table, and nobody would know.
+fn refuse_unmarked(work: &ExtractSource, plan: &ReadPlan) -> Result<(), Failure> {
+    match &work.changes {
+        Changes::Cursor(Cursor { deleted: Some(deleted), .. })
+            if !plan.columns.iter().any(|column| is_same(&column.name, deleted)) =>
+        {
+            Err(Failure::permanent(format!(
+                "the column {deleted}, which is to mark deleted rows, is not in the source"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a `unique(..)` can only be judged over all rows together. Rows of different ranges differ in the column that the

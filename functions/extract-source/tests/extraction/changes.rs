@@ -141,6 +141,8 @@ async fn a_mark_that_the_table_is_not_to_have_is_read_all_the_same() {
     let world = World::with(marked(ColumnType::Bool, marks()));
     let mut chosen = by_mark("chosen");
     chosen.only = vec!["id".into()];
+    let Changes::Cursor(cursor) = &mut chosen.changes else { panic!() };
+    cursor.deleted = Some("GONE".into());
     let mut contracted = by_mark("contracted");
     contracted.contract.columns = columns("id INT64");
     for work in [chosen, contracted] {
@@ -148,6 +150,16 @@ async fn a_mark_that_the_table_is_not_to_have_is_read_all_the_same() {
         assert_eq!(world.rows(&extracted).await, [["1", "true"], ["2", "false"]]);
         assert_eq!(extracted.columns.len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_mark_that_is_not_there_fails_the_step() {
+    let world = World::with(items(2));
+    assert_eq!(
+        world.refusal(&by_mark("1")).await.message,
+        "the column gone, which is to mark deleted rows, is not in the source"
+    );
+    assert!(world.names().await.is_empty());
 }
 
 #[tokio::test]

@@ -63,8 +63,9 @@ impl RowsDecoder {
 
     /// The fault of a row in one of the table's columns.
     fn fault<'a>(&self, block: &'a RowBatch, position: u32, column: Option<u16>) -> Option<&'a RowFault> {
-        let is_it = |fault: &&RowFault| fault.row == position as usize && self.places[fault.column] == column;
-        block.faults.iter().find(is_it)
+        let column = Some(column?);
+        let place = |fault: &RowFault| self.places.get(fault.column).copied().flatten();
+        block.faults.iter().find(|fault| fault.row == position as usize && place(fault) == column)
     }
 }
 
