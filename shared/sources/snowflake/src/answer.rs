@@ -21,7 +21,8 @@ pub(crate) struct Answer<T> {
 /// Of a sign-in.
 #[derive(Deserialize)]
 pub(crate) struct SignedIn {
-    pub(crate) token: String,
+    #[serde(default)]
+    pub(crate) token: Option<String>,
 }
 
 /// Of a statement.

@@ -114,7 +114,7 @@ impl Session {
         let request = self.client.post(url).json(&json!({ "data": data })).header(header::ACCEPT, "application/json");
         let answer: Answer<SignedIn> = self.call(DOING, request).await?;
         match answer.data {
-            Some(SignedIn { token }) if answer.success => {
+            Some(SignedIn { token: Some(token) }) if answer.success => {
                 *self.token.write().await = token;
                 Ok(())
             }
