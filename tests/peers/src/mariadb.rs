@@ -133,7 +133,8 @@ fn make_certificates(folder: &Path) {
         run(command.args(arguments).current_dir(folder));
     };
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let authority = ["req", "-x509", "-subj", "/CN=Millstream's tests", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"];
+    let authority =
+        ["req", "-x509", "-subj", "/CN=Millstream's tests", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"];
     openssl(&[&authority[..], &key].concat());
     openssl(&[&["req", "-subj", "/CN=mariadb", "-keyout", "server.key", "-out", "server.csr"][..], &key].concat());
     fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();

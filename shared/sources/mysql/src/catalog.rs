@@ -25,8 +25,9 @@ const COLUMNS: &str = "
 /// An index that only a part of a value is in splits nothing; that one is told by `sub_part`.
 const INDEXES: &str = "
     SELECT index_name, column_name, non_unique, sub_part, index_type
-    FROM information_schema.statistics WHERE table_schema = ? AND table_name = ?
-    ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index";
+    FROM information_schema.statistics WHERE table_schema = ? AND table_name = ?";
+
+const INDEXES_ORDER: &str = " ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index";
 
 /// MariaDB's JSON is a text with a check.
 const CHECKS: &str = "
@@ -183,7 +184,8 @@ async fn describe_table(session: &mut Session, database: &str, table: &str) -> P
             }
         }
     }
-    let rows = session.rows(INDEXES, named(), &doing).await?;
+    let indexes_sql = format!("{INDEXES}{}{INDEXES_ORDER}", session.flavor().usable_indexes());
+    let rows = session.rows(&indexes_sql, named(), &doing).await?;
     let parts: Vec<IndexPart> = rows.iter().filter_map(IndexPart::of).collect();
     let key = parts.iter().filter(|part| part.index == PRIMARY).filter_map(|part| part.column.clone()).collect();
     Ok(Some(Description { columns, key, indexes: indexes(&parts), rows: value(about, 1), bytes: value(about, 2) }))

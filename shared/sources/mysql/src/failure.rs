@@ -18,12 +18,16 @@ pub(crate) fn connecting(target: &Target, error: Error) -> PortError {
                     ErrorKind::Denied,
                     format!("the password for user {user} was refused by {server}: put the right URL into the secret"),
                 ),
-                1044 => (ErrorKind::Denied, format!("{server} refuses the database: {said}; GRANT SELECT on it to {user}")),
+                1044 => {
+                    (ErrorKind::Denied, format!("{server} refuses the database: {said}; GRANT SELECT on it to {user}"))
+                }
                 1129 | 1130 => (ErrorKind::Denied, format!("{server} lets nobody in from here: {said}")),
                 1049 => (ErrorKind::NotFound, format!("{server}: {said}; name the right database in the secret's URL")),
                 3159 => (ErrorKind::Invalid, format!("{server} takes no plain text: take tls=off out of the URL")),
                 code if is_denial(code) => (ErrorKind::Denied, format!("{server} does not let {user} in: {said}")),
-                code if is_passing(answer) => (ErrorKind::Unavailable, format!("connecting to {server}: {said} ({code})")),
+                code if is_passing(answer) => {
+                    (ErrorKind::Unavailable, format!("connecting to {server}: {said} ({code})"))
+                }
                 code => (ErrorKind::Invalid, format!("connecting to {server}: {said} ({code})")),
             }
         }
@@ -71,7 +75,10 @@ pub(crate) fn statement(target: &Target, doing: &str, error: Error) -> PortError
             ErrorKind::Invalid,
             format!("{doing}: the query has places for values (? or :name); write the values into it"),
         ),
-        _ => (ErrorKind::Unavailable, format!("{doing}: the connection to {} was lost: {}", target.server(), root(&error))),
+        _ => (
+            ErrorKind::Unavailable,
+            format!("{doing}: the connection to {} was lost: {}", target.server(), root(&error)),
+        ),
     };
     PortError::new(kind, message).caused_by(error)
 }
@@ -86,7 +93,8 @@ fn advice(answer: &ServerError, user: &str) -> (ErrorKind, String) {
         1792 | 1290 => (ErrorKind::Invalid, "sessions are read-only: only read".into()),
         1969 | 3024 => (
             ErrorKind::Unavailable,
-            "the statement ran out of time: raise statement_seconds, split the table or index the cursor's column".into(),
+            "the statement ran out of time: raise statement_seconds, split the table or index the cursor's column"
+                .into(),
         ),
         1412 => (ErrorKind::Unavailable, "the table was altered meanwhile: the next plan reads what is there".into()),
         1142 | 1143 | 1370 => (ErrorKind::Denied, format!("GRANT SELECT on it to {user}")),
@@ -107,8 +115,8 @@ fn is_passing(answer: &ServerError) -> bool {
     answer.state.starts_with("08")
         || matches!(
             answer.code,
-            1021 | 1037 | 1038 | 1040 | 1041 | 1053 | 1077 | 1105 | 1114 | 1152..=1161 | 1180 | 1184 | 1203 | 1205 | 1213
-                | 1226 | 1317 | 1836 | 1927 | 3032 | 3168 | 3169 | 4031
+            1021 | 1037 | 1038 | 1040 | 1041 | 1053 | 1077 | 1105 | 1114 | 1152
+                ..=1161 | 1180 | 1184 | 1203 | 1205 | 1213 | 1226 | 1317 | 1836 | 1927 | 3032 | 3168 | 3169 | 4031
         )
 }
 

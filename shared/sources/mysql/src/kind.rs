@@ -164,7 +164,8 @@ impl Kind {
             Self::Decimal { precision, scale } => {
                 // More than 38 digits before the point fit nowhere, but few columns that could hold them do.
                 let whole = precision.saturating_sub(scale).min(38);
-                numeric_type(whole + scale, scale).ok_or_else(|| format!("{scale} digits after the point are too many"))?
+                numeric_type(whole + scale, scale)
+                    .ok_or_else(|| format!("{scale} digits after the point are too many"))?
             }
             Self::Float => ColumnType::Float64,
             Self::Date => ColumnType::Date,
@@ -225,9 +226,10 @@ pub(crate) fn type_of_result(column: &Column) -> String {
         Wire::MYSQL_TYPE_NULL => "null".into(),
         Wire::MYSQL_TYPE_STRING => if bytes { "binary" } else { "char" }.into(),
         Wire::MYSQL_TYPE_VARCHAR | Wire::MYSQL_TYPE_VAR_STRING => if bytes { "varbinary" } else { "varchar" }.into(),
-        Wire::MYSQL_TYPE_TINY_BLOB | Wire::MYSQL_TYPE_MEDIUM_BLOB | Wire::MYSQL_TYPE_LONG_BLOB | Wire::MYSQL_TYPE_BLOB => {
-            if bytes { "blob" } else { "text" }.into()
-        }
+        Wire::MYSQL_TYPE_TINY_BLOB
+        | Wire::MYSQL_TYPE_MEDIUM_BLOB
+        | Wire::MYSQL_TYPE_LONG_BLOB
+        | Wire::MYSQL_TYPE_BLOB => if bytes { "blob" } else { "text" }.into(),
         other => format!("{other:?}").trim_start_matches("MYSQL_TYPE_").to_ascii_lowercase(),
     }
 }

@@ -58,7 +58,11 @@ impl MysqlSource {
     }
 
     /// What changed since the last reading: the newest position, and how many rows there are to read where that is known.
-    async fn newest(session: &mut Session, reading: &Reading, read: &Read) -> PortResult<(Option<String>, Option<u64>)> {
+    async fn newest(
+        session: &mut Session,
+        reading: &Reading,
+        read: &Read,
+    ) -> PortResult<(Option<String>, Option<u64>)> {
         let Some(cursor) = &reading.cursor else { return Ok((None, None)) };
         let (name, from) = (quoted(&cursor.name), reading.relation.sql());
         let doing = format!("looking for the newest {} in {}", cursor.name, reading.relation);
@@ -70,7 +74,10 @@ impl MysqlSource {
                 let since = Point::parse(cursor.scale, since)?.sql(&mut values);
                 let after = reading.after(read)?;
                 values.extend(after.values());
-                (format!("SELECT MAX(IF({name} >= {since}, {name}, NULL)), COUNT(*) FROM {from}{}", after.sql()), values)
+                (
+                    format!("SELECT MAX(IF({name} >= {since}, {name}, NULL)), COUNT(*) FROM {from}{}", after.sql()),
+                    values,
+                )
             }
         };
         let rows = session.rows(&sql, values, &doing).await?;

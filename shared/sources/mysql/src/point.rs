@@ -126,7 +126,9 @@ impl Point {
                 Self::Moment(micros.saturating_sub(back).max(first))
             }
             (Self::Integer(_) | Self::Float(_), Lookback::Seconds(_)) => {
-                return Err(PortError::invalid("the cursor is a number: write its lookback as a number, without a unit"));
+                return Err(PortError::invalid(
+                    "the cursor is a number: write its lookback as a number, without a unit",
+                ));
             }
             (Self::Date(_) | Self::Moment(_), Lookback::Count(_)) => {
                 return Err(PortError::invalid("the cursor is a time: write its lookback as a time, such as 10m"));
@@ -189,7 +191,8 @@ fn is_decimal(text: &str) -> bool {
 
 /// Bytes of hexadecimal digits.
 fn bytes(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }

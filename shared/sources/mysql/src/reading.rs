@@ -97,7 +97,9 @@ impl Reading {
     pub(crate) async fn of(session: &mut Session, read: &Read) -> PortResult<Self> {
         let relation = Relation::of(&read.select, session.target().database())?;
         if matches!(read.changes, Changes::Log(_)) {
-            return Err(PortError::invalid("MySQL's log is not read: find what changed by a cursor, or read everything"));
+            return Err(PortError::invalid(
+                "MySQL's log is not read: find what changed by a cursor, or read everything",
+            ));
         }
         let description = describe(session, &relation).await?;
         let cursor = match &read.changes {
@@ -117,9 +119,10 @@ impl Reading {
             _ => only.iter().map(|name| self.column(name)).collect::<PortResult<_>>()?,
         };
         match found.iter().find_map(|column| Some((column, column.kind.column_type().err()?))) {
-            Some((column, reason)) => {
-                Err(PortError::invalid(format!("the column {} of {} cannot be read: {reason}", column.name, self.relation)))
-            }
+            Some((column, reason)) => Err(PortError::invalid(format!(
+                "the column {} of {} cannot be read: {reason}",
+                column.name, self.relation
+            ))),
             None => Ok(found),
         }
     }
@@ -240,5 +243,7 @@ fn cursor_column(relation: &Relation, description: &Description, name: &str) -> 
 }
 
 fn no_column(relation: &Relation, name: &str) -> PortError {
-    PortError::invalid(format!("{relation} has no column {name} that may be read: name columns as the source writes them"))
+    PortError::invalid(format!(
+        "{relation} has no column {name} that may be read: name columns as the source writes them"
+    ))
 }

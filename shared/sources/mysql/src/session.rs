@@ -35,6 +35,15 @@ impl Flavor {
     pub(crate) fn minds_axis_order(self) -> bool {
         !self.mariadb && self.version >= (8, 0, 0)
     }
+
+    /// What rows of `information_schema.statistics` must fulfil so that the server uses the index when it is told to.
+    pub(crate) fn usable_indexes(self) -> &'static str {
+        match (self.mariadb, self.version) {
+            (true, (10, 6.., _) | (11.., ..)) => " AND ignored = 'NO'",
+            (false, (8.., ..)) => " AND is_visible = 'YES'",
+            _ => "",
+        }
+    }
 }
 
 /// A read-only connection. Dropping it while it works ends what it does at the server too.

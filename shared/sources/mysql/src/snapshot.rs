@@ -114,7 +114,9 @@ impl Pool {
     /// A connection that holds the snapshot. One that was lost, or whose stream was dropped, is replaced, by a later snapshot.
     async fn session(&self, doing: &str) -> PortResult<(Session, OwnedSemaphorePermit)> {
         let late = || {
-            PortError::unavailable(format!("{doing}: no connection became free; read fewer ranges at once or allow more"))
+            PortError::unavailable(format!(
+                "{doing}: no connection became free; read fewer ranges at once or allow more"
+            ))
         };
         let free = Arc::clone(&self.free).acquire_owned();
         let permit = timeout(self.statement_timeout, free).await.map_err(|_| late())?.map_err(|_| late())?;

@@ -129,8 +129,10 @@ impl Cut<'_> {
                 left.extend([(middle + 1, to), (from, middle)]);
             }
         }
-        let rows = leaves.iter().map(|(_, rows)| rows).sum();
-        Ok((self.points(gathered(&leaves, self.range_rows))?, Some(rows)))
+        let estimated: u64 = leaves.iter().map(|(_, rows)| rows).sum();
+        let rows = self.reading.description.rows.filter(|rows| *rows > 0).unwrap_or(estimated);
+        let full = full_range(self.range_rows, estimated, rows);
+        Ok((self.points(gathered(&leaves, full))?, Some(rows)))
     }
 
     /// About how many rows have a value from one tick to another, both of them included.
@@ -198,6 +200,13 @@ impl Cut<'_> {
     }
 }
 
+/// How many estimated rows fill a range. InnoDB's estimates of small parts of an index add up to about double of the table
+/// (measured: 2.1 million of 1 million), but no more is allowed for: the table's own number may be old.
+fn full_range(range_rows: u64, estimated: u64, rows: u64) -> u64 {
+    let scaled = u128::from(range_rows) * u128::from(estimated) / u128::from(rows.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX).clamp(range_rows, range_rows.saturating_mul(2))
+}
+
 /// The first ticks of all ranges but the first, where leaves that follow each other share a range as long as it is not full.
 fn gathered(leaves: &[(i128, u64)], range_rows: u64) -> Vec<i128> {
     let mut firsts = Vec::new();
@@ -215,6 +224,15 @@ fn gathered(leaves: &[(i128, u64)], range_rows: u64) -> Vec<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn estimates_that_add_up_to_more_than_the_table_fill_a_range_later() {
+        assert_eq!(full_range(100, 1_000, 1_000), 100);
+        assert_eq!(full_range(100, 1_500, 1_000), 150);
+        assert_eq!(full_range(100, 1_000_000, 1_000), 200);
+        assert_eq!(full_range(100, 10, 1_000), 100);
+        assert_eq!(full_range(u64::MAX, 10, 0), u64::MAX);
+    }
 
     #[test]
     fn neighbours_share_a_range_until_it_is_full() {

@@ -36,9 +36,13 @@ async fn a_wrong_password_and_a_missing_grant_are_denied_without_showing_the_pas
     let mut database = Database::new("failures_denied").await;
     let (port, ca) = (database.server.port(), database.server.ca());
     for user in ["reader", "nobody"] {
-        let error = refusal(&format!("mysql://{user}:hunter2@127.0.0.1:{port}/failures_denied"), Some(ca.clone())).await;
+        let error =
+            refusal(&format!("mysql://{user}:hunter2@127.0.0.1:{port}/failures_denied"), Some(ca.clone())).await;
         assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
-        assert!(error.to_string().contains(&format!("password for user {user} was refused by 127.0.0.1:{port}")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("password for user {user} was refused by 127.0.0.1:{port}")),
+            "{error}"
+        );
     }
     let error = refusal(&database.server.reader("mysql"), Some(ca)).await;
     assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
@@ -142,7 +146,8 @@ async fn what_cannot_be_read_is_refused_when_it_is_planned() {
 
 /// Statements of the reader that the server works on and that have this in them.
 async fn working_on(admin: &mut Conn, text: &str) -> Vec<u64> {
-    let sql = "SELECT id FROM information_schema.processlist WHERE user = 'reader' AND info LIKE ? AND command <> 'Sleep'";
+    let sql =
+        "SELECT id FROM information_schema.processlist WHERE user = 'reader' AND info LIKE ? AND command <> 'Sleep'";
     admin.exec(sql, (format!("%{text}%"),)).await.unwrap()
 }
 

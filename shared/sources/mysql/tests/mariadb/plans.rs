@@ -14,7 +14,7 @@ use millstream_events::extract::{Changes, Cursor, Lookback};
 use millstream_ports::{BatchSize, Read, ReadPlan, Source, Ties};
 use mysql_async::{Conn, Opts, prelude::Queryable};
 
-use crate::support::{Database, read_range, table};
+use crate::support::{Database, query, read_range, table};
 
 /// The column `n` of each range, sorted.
 async fn numbers(source: &dyn Source, read: &Read, plan: &ReadPlan) -> Vec<Vec<i64>> {
@@ -50,7 +50,11 @@ async fn ranges_of_whole_numbers_and_times_follow_the_rows_not_the_gaps() {
         ("t_unsigned", "bigint unsigned", "IF(seq <= 15000, seq, 18446744073709551615 - seq)"),
         ("t_datetime", "datetime(6)", "IF(seq <= 15000, '1000-01-01', '2024-01-01') + INTERVAL seq * 77 MICROSECOND"),
         ("t_date", "date", "DATE'0001-01-01' + INTERVAL seq * IF(seq <= 15000, 1, 50) DAY"),
-        ("t_timestamp", "timestamp(3)", "TIMESTAMP'1980-01-01 00:00:00' + INTERVAL seq * IF(seq <= 15000, 1, 10000) SECOND"),
+        (
+            "t_timestamp",
+            "timestamp(3)",
+            "TIMESTAMP'1980-01-01 00:00:00' + INTERVAL seq * IF(seq <= 15000, 1, 10000) SECOND",
+        ),
     ] {
         let create = format!("CREATE TABLE {name} (k {column} NOT NULL PRIMARY KEY, n int, filler char(80))");
         let fill = format!("INSERT INTO {name} SELECT {value}, seq, '' FROM seq_1_to_30000");
@@ -145,8 +149,20 @@ async fn every_kind_of_cursor_goes_on_where_it_was() {
         ("float", "0.1", "0.3", "0.7", None),
         ("double", "0.1", "0.3", "1e300", Some(Lookback::Count(1))),
         ("date", "'2024-02-28'", "'2024-02-29'", "'2024-03-01'", Some(Lookback::Seconds(3_600))),
-        ("datetime(6)", "'2024-01-01 00:00:00.1'", "'2024-01-01 00:00:00.2'", "'2024-01-01 00:00:01'", Some(Lookback::Seconds(1))),
-        ("timestamp(6) NULL", "'1970-01-01 02:00:01'", "'1970-01-01 02:00:02'", "'2024-01-01 00:00:01'", Some(Lookback::Seconds(60))),
+        (
+            "datetime(6)",
+            "'2024-01-01 00:00:00.1'",
+            "'2024-01-01 00:00:00.2'",
+            "'2024-01-01 00:00:01'",
+            Some(Lookback::Seconds(1)),
+        ),
+        (
+            "timestamp(6) NULL",
+            "'1970-01-01 02:00:01'",
+            "'1970-01-01 02:00:02'",
+            "'2024-01-01 00:00:01'",
+            Some(Lookback::Seconds(60)),
+        ),
         ("varchar(20)", "'it''s a'", "'it''s b'", "'it''s c'", None),
         ("varbinary(20)", "x'00ff'", "x'0100'", "x'0100ff'", None),
         ("year", "1999", "2024", "2025", None),
@@ -183,7 +199,9 @@ async fn every_kind_of_cursor_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_cursor_without_any_value_gives_no_position() {
     let mut database = Database::new("plans_no_value").await;
-    database.run(&["CREATE TABLE t (n int PRIMARY KEY, c datetime)", "INSERT INTO t VALUES (1, NULL), (2, NULL)"]).await;
+    database
+        .run(&["CREATE TABLE t (n int PRIMARY KEY, c datetime)", "INSERT INTO t VALUES (1, NULL), (2, NULL)"])
+        .await;
     let source = database.source().await;
     let changes = Changes::Cursor(Cursor { column: "c".into(), lookback: None, deleted: None });
     for (ties, expected) in [(Ties::Again, vec![1, 2]), (Ties::Once, vec![])] {
@@ -259,10 +277,43 @@ async fn a_snapshot_outlives_what_is_written_and_dropped_after_it() {
     let mut rows = 0;
     // More ranges than connections: each is used again, and is still in its snapshot.
     for range in &plan.ranges {
-        rows += open.read(range).await.unwrap().try_fold(0, async |sum, rows| Ok(sum + rows.batch.num_rows())).await.unwrap();
+        rows += open
+            .read(range)
+            .await
+            .unwrap()
+            .try_fold(0, async |sum, rows| Ok(sum + rows.batch.num_rows()))
+            .await
+            .unwrap();
     }
     assert_eq!((rows, plan.ranges.len() > 4), (100, true));
     // Another process goes on with what is left.
     let last = plan.ranges.last().unwrap();
     assert_eq!(read_range(&source, &read, &plan, last).await.unwrap().len(), 0);
+}
+
+/// The most memory that this process has had, in bytes.
+fn peak_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn a_reading_takes_no_more_memory_than_some_batches() {
+    let database = Database::new("plans_memory").await;
+    let source = database.source().await;
+    // 400 MB of texts.
+    let read = query("SELECT seq AS n, repeat(md5(seq), 32) AS filler FROM seq_1_to_400000");
+    let plan = source.plan(&read).await.unwrap();
+    let before = peak_memory();
+    let open = source.open(&read, &plan).await.unwrap();
+    let mut stream = open.read(&plan.ranges[0]).await.unwrap();
+    let mut rows = 0;
+    while let Some(batch) = stream.try_next().await.unwrap() {
+        rows += batch.batch.num_rows();
+        assert!(batch.batch.get_array_memory_size() < 16 << 20);
+    }
+    assert_eq!(rows, 400_000);
+    let more = peak_memory().saturating_sub(before);
+    assert!(more < 150 << 20, "{} MB more than before", more >> 20);
 }

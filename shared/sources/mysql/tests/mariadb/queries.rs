@@ -8,7 +8,12 @@ use crate::support::{Database, batch, extract, query, shown};
 #[tokio::test]
 async fn what_a_query_computes_is_described_and_read() {
     let mut database = Database::new("queries_types").await;
-    database.run(&["CREATE TABLE t (a int NOT NULL, b varchar(5), p point)", "INSERT INTO t VALUES (1, 'x', POINT(1, 2)), (2, NULL, NULL)"]).await;
+    database
+        .run(&[
+            "CREATE TABLE t (a int NOT NULL, b varchar(5), p point)",
+            "INSERT INTO t VALUES (1, 'x', POINT(1, 2)), (2, NULL, NULL)",
+        ])
+        .await;
     let source = database.source().await;
     let sql = "WITH w AS (SELECT * FROM t)
         SELECT count(*) AS n, sum(a) AS total, avg(a) AS mean, max(b) AS word, NULL AS nothing, 1 = 1 AS yes, 'a:b?' AS text,
@@ -19,20 +24,43 @@ async fn what_a_query_computes_is_described_and_read() {
     let shape = source.describe(&Selection::Query(sql.clone())).await.unwrap();
     let kinds: Vec<String> = shape.columns.iter().map(|column| column.kind.as_ref().unwrap().to_string()).collect();
     assert_eq!(kinds[..5], ["INT64", "BIGNUMERIC(32, 0)", "NUMERIC(14, 4)", "STRING", "STRING"].map(str::to_owned));
-    assert_eq!(kinds[7..13], ["DATE", "NUMERIC(6, 4)", "FLOAT64", "BYTES", "STRING", "NUMERIC(20, 0)"].map(str::to_owned));
+    assert_eq!(
+        kinds[7..13],
+        ["DATE", "NUMERIC(6, 4)", "FLOAT64", "BYTES", "STRING", "NUMERIC(20, 0)"].map(str::to_owned)
+    );
     assert_eq!((shape.key.len(), shape.cursors.len(), shape.rows), (0, 0, None));
     let read = batch(&source, &query(&sql)).await;
     let row: Vec<String> = shape.columns.iter().map(|column| shown(&read.batch, &column.name).remove(0)).collect();
     assert_eq!(
         row,
-        ["2", "3", "1.5000", "x", "NULL", "1", "a:b?", "2024-02-29", "3.3333", "1.0", "00ff", "POINT(1 2)", "18446744073709551615", "1"]
+        [
+            "2",
+            "3",
+            "1.5000",
+            "x",
+            "NULL",
+            "1",
+            "a:b?",
+            "2024-02-29",
+            "3.3333",
+            "1.0",
+            "00ff",
+            "POINT(1 2)",
+            "18446744073709551615",
+            "1"
+        ]
     );
 }
 
 #[tokio::test]
 async fn a_query_has_cursors_ranges_and_columns_too() {
     let mut database = Database::new("queries_cursor").await;
-    database.run(&["CREATE TABLE t (n int, c int, p point)", "INSERT INTO t SELECT seq, seq * 2, POINT(seq, 0) FROM seq_1_to_20"]).await;
+    database
+        .run(&[
+            "CREATE TABLE t (n int, c int, p point)",
+            "INSERT INTO t SELECT seq, seq * 2, POINT(seq, 0) FROM seq_1_to_20",
+        ])
+        .await;
     let source = database.source().await;
     let changes = Changes::Cursor(Cursor { column: "c".into(), lookback: None, deleted: None });
     let read = Read { changes, only: vec!["p".into(), "n".into()], ..query("SELECT * FROM t WHERE n <> 3;\n") };
@@ -51,7 +79,13 @@ async fn a_query_has_cursors_ranges_and_columns_too() {
 #[tokio::test]
 async fn what_is_no_single_query_is_refused_and_does_nothing() {
     let mut database = Database::new("queries_refused").await;
-    database.run(&["CREATE TABLE t (n int)", "INSERT INTO t VALUES (1)", "GRANT ALL ON queries_refused.* TO 'reader'@'127.0.0.1'"]).await;
+    database
+        .run(&[
+            "CREATE TABLE t (n int)",
+            "INSERT INTO t VALUES (1)",
+            "GRANT ALL ON queries_refused.* TO 'reader'@'127.0.0.1'",
+        ])
+        .await;
     let source = database.source().await;
     for sql in [
         "DELETE FROM t",
@@ -72,7 +106,8 @@ async fn what_is_no_single_query_is_refused_and_does_nothing() {
         "SELECT",
         "-- nothing",
     ] {
-        for error in [source.describe(&Selection::Query(sql.into())).await.err(), source.plan(&query(sql)).await.err()] {
+        for error in [source.describe(&Selection::Query(sql.into())).await.err(), source.plan(&query(sql)).await.err()]
+        {
             // Values may be missing only when it is read.
             let error = match error {
                 Some(error) => error,
@@ -81,6 +116,9 @@ async fn what_is_no_single_query_is_refused_and_does_nothing() {
             assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
         }
     }
-    assert_eq!(source.describe(&Selection::Query("SELECT * FROM gone".into())).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        source.describe(&Selection::Query("SELECT * FROM gone".into())).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
     assert_eq!(batch(&source, &query("SELECT * FROM t")).await.batch.num_rows(), 1);
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use arrow::{
     array::{Array, ArrayRef, AsArray},
     datatypes::{
-        Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
-        i256,
+        Date32Type, Decimal128Type, Decimal256Type, Float64Type, Int64Type, Time64MicrosecondType,
+        TimestampMicrosecondType, i256,
     },
 };
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
@@ -47,7 +47,8 @@ const CREATE: &str = "
 
 /// Microseconds of a moment between two years.
 fn moments(from: i32, to: i32) -> impl Strategy<Value = NaiveDateTime> {
-    let start = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_opt(0, 0, 1).unwrap().and_utc().timestamp_micros();
+    let start =
+        |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap().and_hms_opt(0, 0, 1).unwrap().and_utc().timestamp_micros();
     (start(from)..start(to)).prop_map(|micros| chrono::DateTime::from_timestamp_micros(micros).unwrap().naive_utc())
 }
 
@@ -60,7 +61,9 @@ fn everything() -> impl Strategy<Value = Everything> {
         option::of(any::<bool>()),
         option::of(any::<u64>()),
         option::of(-999_999_999_999_999_999_i64..=999_999_999_999_999_999),
-        option::of(-999_999_999_999_999_999_999_999_999_999_999_999_i128..=999_999_999_999_999_999_999_999_999_999_999_999),
+        option::of(
+            -999_999_999_999_999_999_999_999_999_999_999_999_i128..=999_999_999_999_999_999_999_999_999_999_999_999,
+        ),
         option::of(any::<f32>().prop_filter("finite", |number| number.is_finite())),
         option::of(any::<f64>().prop_filter("finite", |number| number.is_finite())),
     );
@@ -78,7 +81,23 @@ fn everything() -> impl Strategy<Value = Everything> {
         let (tiny, medium, big, unsigned, yes, bits, money, huge, single, double) = numbers;
         let (day, at, stamp, time, word, latin, bytes, document) = others;
         Everything {
-            tiny, medium, big, unsigned, yes, bits, money, huge, single, double, day, at, stamp, time, word, latin, bytes,
+            tiny,
+            medium,
+            big,
+            unsigned,
+            yes,
+            bits,
+            money,
+            huge,
+            single,
+            double,
+            day,
+            at,
+            stamp,
+            time,
+            word,
+            latin,
+            bytes,
             document,
         }
     })
@@ -115,7 +134,14 @@ fn moment(at: NaiveDateTime) -> Value {
 fn span(micros: i64) -> Value {
     let seconds = micros / 1_000_000;
     let part = |of: i64| u8::try_from(of).unwrap();
-    Value::Time(false, 0, part(seconds / 3_600), part(seconds / 60 % 60), part(seconds % 60), (micros % 1_000_000) as u32)
+    Value::Time(
+        false,
+        0,
+        part(seconds / 3_600),
+        part(seconds / 60 % 60),
+        part(seconds % 60),
+        (micros % 1_000_000) as u32,
+    )
 }
 
 impl Everything {

@@ -81,7 +81,12 @@ pub(crate) fn query(sql: &str) -> Read {
 }
 
 /// All rows of a range.
-pub(crate) async fn read_range(source: &dyn Source, read: &Read, plan: &ReadPlan, range: &KeyRange) -> PortResult<Vec<Rows>> {
+pub(crate) async fn read_range(
+    source: &dyn Source,
+    read: &Read,
+    plan: &ReadPlan,
+    range: &KeyRange,
+) -> PortResult<Vec<Rows>> {
     source.open(read, plan).await?.read(range).await?.try_collect().await
 }
 
