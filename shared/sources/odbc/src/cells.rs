@@ -47,7 +47,7 @@ pub(crate) fn put_timestamp(cell: Cell<'_>, at: Timestamp) {
         let Timestamp { year, month, day, hour, minute, second, fraction } = at;
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:09}")
     };
-    if at.fraction % 1_000 != 0 {
+    if !at.fraction.is_multiple_of(1_000) {
         return cell.fault(CellFaultKind::SubMicrosecond, &shown());
     }
     let seconds = (i64::from(at.hour) * 60 + i64::from(at.minute)) * 60 + i64::from(at.second);

@@ -178,7 +178,6 @@ fn by_row(mut cursor: impl Cursor, wires: &[Wire], columns: &mut Columns, sink: 
         for (at, wire) in wires.iter().enumerate() {
             values.put(&mut row, at, *wire, columns).map_err(|error| sink.failed(&error))?;
         }
-        drop(row);
         if columns.end_row() && !give(columns, sink)? {
             return Ok(false);
         }

@@ -52,15 +52,15 @@ impl Window {
             ))
         })?;
         let lookback = cursor.lookback.filter(|_| read.ties == Ties::Again);
-        let fits = match (order, lookback) {
-            (_, None) => true,
-            (Order::Time | Order::Date, Some(Lookback::Seconds(_))) => true,
-            (
-                Order::Integer { .. } | Order::RowVersion | Order::Decimal | Order::Money | Order::Float,
-                Some(Lookback::Count(_)),
-            ) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (order, lookback),
+            (_, None)
+                | (Order::Time | Order::Date, Some(Lookback::Seconds(_)))
+                | (
+                    Order::Integer { .. } | Order::RowVersion | Order::Decimal | Order::Money | Order::Float,
+                    Some(Lookback::Count(_)),
+                )
+        );
         if !fits {
             return Err(PortError::invalid(format!(
                 "the lookback does not fit the cursor {name} of type {}: it is seconds for a time and a number for a number",
