@@ -4,7 +4,7 @@ use millstream_ports::{PortError, PortResult, TableSummary};
 use serde::Deserialize;
 use tokio_postgres::types::{FromSql, Type};
 
-use crate::{described::Column, session::Session, sql::TableName};
+use crate::{described::Column, session::Session, sql::TableName, types::Types};
 
 /// A table, view, materialised view or foreign table.
 #[derive(Debug, Clone)]
@@ -107,8 +107,8 @@ async fn not_there(session: &Session, name: &TableName, written: &str) -> PortRe
     Ok(PortError::not_found(format!("the database {database} of {server} has no table {written}; {next}")))
 }
 
-/// The columns of a table, their types not yet looked up.
-pub(crate) async fn columns(session: &Session, relation: &Relation) -> PortResult<Vec<Column>> {
+/// The columns of a table, and their types.
+pub(crate) async fn columns(session: &Session, relation: &Relation) -> PortResult<(Vec<Column>, Types)> {
     let sql = "
         SELECT a.attname::text, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
                pg_catalog.col_description(a.attrelid, a.attnum),
@@ -119,17 +119,18 @@ pub(crate) async fn columns(session: &Session, relation: &Relation) -> PortResul
         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
     let doing = format!("reading the columns of {}.{}", relation.schema, relation.name);
     let rows = session.rows(sql, &[&relation.oid], &doing).await?;
-    let column = |row: &tokio_postgres::Row| Column {
-        name: row.get(0),
-        declared: (row.get(1), row.get(2)),
-        source_type: row.get(3),
-        required: row.get(4),
-        description: row.get(5),
-        readable: row.get(6),
-        raised: row.get(7),
-        mapping: Err(String::new()),
+    let types = Types::load(session, &rows.iter().map(|row| row.get(1)).collect::<Vec<_>>()).await?;
+    let column = |row: &tokio_postgres::Row| {
+        let of = Column::new(row.get(0), (row.get(1), row.get(2)), row.get(3), &types);
+        Column {
+            required: of.required || row.get(4),
+            description: row.get(5),
+            readable: row.get(6),
+            raised: row.get(7),
+            ..of
+        }
     };
-    Ok(rows.iter().map(column).collect())
+    Ok((rows.iter().map(column).collect(), types))
 }
 
 /// Types and their modifiers as SQL writes them.

@@ -52,6 +52,21 @@ pub(crate) struct Column {
 }
 
 impl Column {
+    /// A column of a query, of which no more is known than its name and type.
+    pub(crate) fn new(name: &str, declared: (u32, i32), source_type: String, types: &Types) -> Self {
+        let (oid, modifier) = declared;
+        Self {
+            name: name.to_owned(),
+            declared,
+            source_type,
+            required: types.get(oid).is_some_and(|of| of.refuses_null),
+            description: None,
+            readable: true,
+            raised: false,
+            mapping: types.map(oid, modifier),
+        }
+    }
+
     /// As the port has it.
     pub(crate) fn source_column(&self) -> SourceColumn {
         SourceColumn {
@@ -75,21 +90,11 @@ impl Described {
     /// # Errors
     /// `NotFound` for a table that is not there; `Invalid` for a query that is none.
     pub(crate) async fn load(session: &Session, select: &Selection) -> PortResult<Self> {
-        let mut found = match select {
-            Selection::Table(name) => table(session, name).await?,
-            Selection::Query(text) => query(session, text).await?,
-            Selection::Sheet(_) => {
-                return Err(PortError::invalid("a database has no sheets: name a table or a query"));
-            }
-        };
-        let oids: BTreeSet<u32> = found.columns.iter().map(|column| column.declared.0).collect();
-        found.types = Types::load(session, &oids.into_iter().collect::<Vec<_>>()).await?;
-        for column in &mut found.columns {
-            let (oid, modifier) = column.declared;
-            column.mapping = found.types.map(oid, modifier);
-            column.required |= found.types.get(oid).is_some_and(|of| of.refuses_null);
+        match select {
+            Selection::Table(name) => table(session, name).await,
+            Selection::Query(text) => query(session, text).await,
+            Selection::Sheet(_) => Err(PortError::invalid("a database has no sheets: name a table or a query")),
         }
-        Ok(found)
     }
 
     /// The column of this name.
@@ -149,13 +154,13 @@ impl Described {
 
 async fn table(session: &Session, name: &str) -> PortResult<Described> {
     let relation = catalog::find(session, &TableName::read(name)?, name).await?;
-    let columns = catalog::columns(session, &relation).await?;
+    let (columns, types) = catalog::columns(session, &relation).await?;
     Ok(Described {
         from: format!("{}.{} AS {ALIAS}", identifier(&relation.schema), identifier(&relation.name)),
         name: TableName::written(&relation.schema, &relation.name),
         relation: Some(relation),
         columns,
-        types: Types::default(),
+        types,
     })
 }
 
@@ -170,6 +175,7 @@ async fn query(session: &Session, text: &str) -> PortResult<Described> {
     let declared: Vec<(u32, i32)> =
         statement.columns().iter().map(|column| (column.type_().oid(), column.type_modifier())).collect();
     let names = catalog::type_names(session, &declared).await?;
+    let types = Types::load(session, &declared.iter().map(|(oid, _)| *oid).collect::<Vec<_>>()).await?;
     let mut seen = BTreeSet::new();
     let mut columns = Vec::new();
     for ((column, declared), source_type) in statement.columns().iter().zip(declared).zip(names) {
@@ -179,16 +185,7 @@ async fn query(session: &Session, text: &str) -> PortResult<Described> {
                 column.name()
             )));
         }
-        columns.push(Column {
-            name: column.name().to_owned(),
-            declared,
-            source_type,
-            required: false,
-            description: None,
-            readable: true,
-            raised: false,
-            mapping: Err(String::new()),
-        });
+        columns.push(Column::new(column.name(), declared, source_type, &types));
     }
-    Ok(Described { from, name: "the query".to_owned(), relation: None, columns, types: Types::default() })
+    Ok(Described { from, name: "the query".to_owned(), relation: None, columns, types })
 }

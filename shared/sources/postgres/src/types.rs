@@ -82,7 +82,7 @@ pub(crate) struct PgType {
 }
 
 /// The types that some columns lead to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Types {
     known: HashMap<u32, PgType>,
     /// The digits after the point that `money` has at this server.
