@@ -214,6 +214,9 @@ async fn start_together(sessions: &mut [Session]) -> PortResult<()> {
             return Ok(());
         }
         let places = try_join_all(sessions.iter_mut().map(place_in_log)).await?;
+        if places.iter().any(Vec::is_empty) {
+            break;
+        }
         if places.windows(2).all(|two| two[0] == two[1]) {
             return Ok(());
         }
