@@ -42,11 +42,13 @@ demo: duckdb ## Build Millstream and run the example pipelines: files in, a serv
 test: duckdb peers databases $(VENV)/ready ## Run every test; ends with the counts.
 	cargo test --workspace --features $(EVERYTHING) --locked --no-fail-fast 2>&1 | tee target/test.log | awk -f tests/count.awk
 
-bench: duckdb peers $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest beside DuckDB and Polars, start-up, predictions.
+bench: duckdb peers databases $(BENCH_VENV)/ready ## Measure: hop time, a service, ingest and extraction beside others, start-up, predictions.
 	@mkdir -p target/bench
 	cargo build --release --locked -p millstream-tabular --example ingest_csv
+	cargo build --release --locked -p millstream-extract-source --example extract_postgres
 	cargo bench --locked -p millstream-tests | tee target/bench/log
 	$(BENCH_VENV)/bin/python tests/bench/ingest.py target/release/examples/ingest_csv | tee -a target/bench/log
+	$(BENCH_VENV)/bin/python tests/bench/extraction.py target/release/examples/extract_postgres | tee -a target/bench/log
 	@echo && (echo "| measure | figures |"; echo "|---|---|"; grep '^|' target/bench/log) | tee target/bench/table.md
 
 lint: duckdb ## Check formatting and clippy, warnings denied.
@@ -102,7 +104,7 @@ $(SOURCES_VENV)/ready: tests/python/sources.txt
 	@touch $@
 
 $(BENCH_VENV)/ready: tests/bench/requirements.txt
-	@echo "Installing what is measured beside into $(BENCH_VENV) (110 MB) ..."
+	@echo "Installing what is measured beside into $(BENCH_VENV) (240 MB) ..."
 	@python3 -m venv $(BENCH_VENV)
 	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/bench/requirements.txt
 	@touch $@

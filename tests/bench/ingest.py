@@ -8,9 +8,10 @@ The best of three runs is shown, the programs taking turns.
 import os
 import random
 import sys
-import time
 
 import duckdb
+
+from measured import run
 
 FOLDER = "target/bench"
 INPUT = f"{FOLDER}/orders.csv"
@@ -85,20 +86,6 @@ def programs(example):
 
 def output(name):
     return f"{FOLDER}/{name}.parquet"
-
-
-def run(arguments):
-    """Runs a program to its end: seconds, processor seconds and the most MiB it had resident."""
-    started = time.monotonic()
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
-    process = os.posix_spawn(arguments[0], arguments, os.environ, file_actions=quiet)
-    _, status, usage = os.wait4(process, 0)
-    seconds = time.monotonic() - started
-    if status != 0:
-        sys.exit(f"{' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit
 
 
 def content(name):

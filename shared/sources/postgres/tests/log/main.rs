@@ -49,6 +49,20 @@ async fn rows_that_come_change_and_go_are_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_as_good_as_the_key_where_it_has_the_key() {
+    let database = Database::new("index");
+    database.execute(ITEMS);
+    database
+        .execute("CREATE UNIQUE INDEX name_and_id ON items (name, id); ALTER TABLE items REPLICA IDENTITY USING INDEX name_and_id");
+    let source = database.source().await;
+    let mut warehouse = Warehouse::new(&source, "items", "index");
+    assert!(warehouse.follow().await);
+    database.execute("UPDATE items SET name = 'other' WHERE id < 5; UPDATE items SET id = id + 100 WHERE id < 3");
+    database.execute("UPDATE items SET amount = 0 WHERE id = 6; DELETE FROM items WHERE id = 7");
+    assert!(!warehouse.follow().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_values_that_an_update_does_not_touch_are_kept() {
     let database = Database::new("toast");
     database.execute(ITEMS);
@@ -159,6 +173,12 @@ async fn everything_is_read_again_where_the_log_does_not_tell_the_change() {
 
     database.execute("INSERT INTO items VALUES (3, 'more', NULL, NULL, 1); SELECT pg_drop_replication_slot('again')");
     assert!(warehouse.follow().await, "the slot is gone");
+    assert!(!warehouse.follow().await);
+
+    database.execute("DROP PUBLICATION changes");
+    database.execute("DELETE FROM items WHERE id = 3");
+    database.execute("CREATE PUBLICATION changes FOR TABLE items");
+    assert!(warehouse.follow().await, "the publication was not there for a while");
     assert!(!warehouse.follow().await);
 
     // A table of another server, or of one that was set back.
