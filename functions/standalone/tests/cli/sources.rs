@@ -257,6 +257,56 @@ mod postgres {
         assert!(shown.contains("2026-12-01") && shown.contains("all of it"), "{shown}");
     }
 
+    /// Secret Manager, which answers with one value whatever it is asked for; gives its address.
+    #[cfg(feature = "cloud")]
+    fn secret_manager(value: &str) -> String {
+        use std::{
+            io::{BufRead, BufReader},
+            net::TcpListener,
+        };
+
+        use base64::{Engine, engine::general_purpose::STANDARD};
+
+        let data = STANDARD.encode(value);
+        let payload = json!({ "data": data, "dataCrc32c": crc32c::crc32c(value.as_bytes()).to_string() });
+        let body = json!({ "payload": payload }).to_string();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                lines.map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+                let length = body.len();
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+                write!(stream, "{head} {length}\r\n\r\n{body}").unwrap();
+            }
+        });
+        address
+    }
+
+    #[cfg(feature = "cloud")]
+    #[test]
+    fn a_deployments_secrets_are_secret_managers() {
+        let crm = Crm::start();
+        let folder = crm.project.path();
+        let url = fs::read_to_string(folder.join("data/secrets/crm")).unwrap();
+        fs::remove_file(folder.join("data/secrets/crm")).unwrap();
+        fs::write(folder.join("millstream.toml"), "[env.prod.gcp]\nproject = \"shop\"\nlocation = \"EU\"\n").unwrap();
+        let inspect = ["--env", "prod", "sources", "inspect", "--from", "postgres", "--connection", "secret:crm"];
+        let of_deployment = |more: &[&str]| -> crate::support::Left {
+            let mut command = crate::support::program(folder);
+            command
+                .env("SECRET_MANAGER_EMULATOR_HOST", secret_manager(&url))
+                .env("STORAGE_EMULATOR_HOST", "127.0.0.1:9");
+            command.args(inspect).args(more).output().unwrap().into()
+        };
+        let shown = of_deployment(&["--cloud"]).well().stdout;
+        assert!(shown.contains("public.customers"), "{shown}");
+        let here = of_deployment(&[]);
+        assert!(here.code == 1 && here.stderr.contains("data/secrets/crm"), "{}", here.stderr);
+    }
+
     #[test]
     fn what_is_wrong_is_told_and_nothing_is_written() {
         let crm = Crm::start();
