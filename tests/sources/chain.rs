@@ -170,6 +170,15 @@ fn text_of(column: &str) -> String {
     }
 }
 
+/// Row by row, so that a difference can be seen.
+#[track_caller]
+fn assert_same(there: &[Vec<Option<String>>], wanted: &[Vec<Option<String>>], what: &str) {
+    for (there, wanted) in there.iter().zip(wanted) {
+        assert_eq!(there, wanted, "{what}");
+    }
+    assert_eq!(there.len(), wanted.len(), "{what}: rows");
+}
+
 /// Every row of every table on both sides, and the join that is made of them.
 async fn assert_equal(platform: &Platform, client: &tokio_postgres::Client, when: &str) {
     let quoted = |names: &[&str]| names.iter().map(|name| text_of(name)).collect::<Vec<_>>().join(", ");
@@ -188,17 +197,19 @@ async fn assert_equal(platform: &Platform, client: &tokio_postgres::Client, when
         ("DimProductCategory", "source.dim_product_category", &categories[..], ""),
     ] {
         let key = names[0];
-        let wanted =
-            shop::texts(client, &format!("SELECT {} FROM shop.\"{table}\" t {alive} ORDER BY t.\"{key}\"", quoted(names)))
-                .await;
+        let wanted = shop::texts(
+            client,
+            &format!("SELECT {} FROM shop.\"{table}\" t {alive} ORDER BY t.\"{key}\"", quoted(names)),
+        )
+        .await;
         let there = platform.texts(&format!("SELECT {} FROM {copy} ORDER BY {key}", casts(names))).await;
         assert!(!wanted.is_empty(), "{table} {when}");
-        assert_eq!(there, wanted, "{table} {when}");
+        assert_same(&there, &wanted, &format!("{table} {when}"));
     }
     let photos = "SELECT \"ProductKey\"::text, replace(encode(\"LargePhoto\", 'base64'), E'\\n', '') FROM shop.\"DimProduct\" t \
                   WHERE \"DeletedAt\" IS NULL ORDER BY t.\"ProductKey\"";
     let copies = "SELECT CAST(ProductKey AS STRING), TO_BASE64(LargePhoto) FROM source.dim_product ORDER BY ProductKey";
-    assert_eq!(platform.texts(copies).await, shop::texts(client, photos).await, "the photos {when}");
+    assert_same(&platform.texts(copies).await, &shop::texts(client, photos).await, &format!("the photos {when}"));
     let joined = "SELECT p.\"ProductKey\"::text, coalesce(s.\"EnglishProductSubcategoryName\", 'Unknown'), \
                   coalesce(c.\"EnglishProductCategoryName\", 'Unknown') FROM shop.\"DimProduct\" p \
                   LEFT JOIN shop.\"DimProductSubcategory\" s ON s.\"ProductSubcategoryKey\" = coalesce(p.\"ProductSubcategoryKey\", 0) \
@@ -206,7 +217,8 @@ async fn assert_equal(platform: &Platform, client: &tokio_postgres::Client, when
                   WHERE p.\"DeletedAt\" IS NULL ORDER BY p.\"ProductKey\"";
     let made = "SELECT CAST(ProductKey AS STRING), ProductSubcategoryName, ProductCategoryName FROM production.products \
                 ORDER BY ProductKey";
-    assert_eq!(platform.texts(made).await, shop::texts(client, joined).await, "what is made of them {when}");
+    let what = format!("what is made of them {when}");
+    assert_same(&platform.texts(made).await, &shop::texts(client, joined).await, &what);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

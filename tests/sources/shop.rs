@@ -141,7 +141,7 @@ pub(crate) async fn fill(client: &Client) {
         let is_good = |name: &String| {
             let pattern = match kind(name).as_str() {
                 "integer" | "smallint" => "^-?[0-9]{1,6}$",
-                "numeric" | "double precision" => "^-?[0-9]+(\\.[0-9]{1,4})?$",
+                "numeric" | "double precision" => "^[0-9]+(\\.[0-9]{1,4})?$",
                 "boolean" => "^(0|1|true|false)$",
                 "date" => "^[0-9]{4}-(0[1-9]|1[0-2])-([01][0-9]|2[0-8])$",
                 "bytea" => "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
