@@ -1,6 +1,6 @@
 //! What fakesnow does not do, against a service that answers as the drivers expect it to: results in parts, statements that take
 //! long, keys, refusals, and connections that end.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, reason = "a panic is how a test fails")]
 
 mod support;
 
