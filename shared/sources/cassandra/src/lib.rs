@@ -4,6 +4,7 @@
 //! README for types, the URL's parameters, and how changes are found.
 
 mod catalog;
+mod changes;
 mod cursor;
 mod errors;
 mod names;

@@ -4,28 +4,26 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
-use millstream_events::extract::{Changes, Cursor, Selection};
+use millstream_events::extract::{Changes, Selection};
 use millstream_ports::{
     KeyRange, OpenSource, PortError, PortResult, Read, ReadPlan, Secret, Shape, Source, SourceColumn, TableSummary,
 };
 use scylla::{
     client::{SelfIdentity, session::Session, session_builder::SessionBuilder},
     cluster::metadata::{ColumnType as CqlType, NativeType},
-    deserialize::{FrameSlice, row::ColumnIterator},
     errors::PrepareError,
     frame::response::result::ColumnSpec,
-    response::PagingState,
     statement::{Consistency, Statement as Unprepared, prepared::PreparedStatement},
 };
 use tokio::sync::OnceCell;
 
 use crate::{
     catalog::{Catalog, Keys, Part},
-    cursor::{CursorKind, Position},
+    cursor::CursorKind,
     errors::Place,
-    names::{TableName, check_query, quoted},
+    names::{TableName, check_query},
     open::{OpenCassandra, What},
-    plan::{Estimate, Statement, Window, count, ring, select},
+    plan::{Estimate, count, ring},
     types::{column_type, cql_text},
     url::Target,
 };
@@ -37,12 +35,12 @@ const CONNECT: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_secs(60);
 
 /// Statements about the cluster's tables that run at once.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// A Cassandra or ScyllaDB cluster.
 pub struct CassandraSource {
     target: Target,
-    place: Place,
+    pub(crate) place: Place,
     /// Made by the first use.
     session: OnceCell<Arc<Session>>,
 }
@@ -76,15 +74,15 @@ impl Statements {
 }
 
 /// What a selection stands for.
-enum Selected {
+pub(crate) enum Selected {
     Table(TableName, Keys),
     Query(String),
 }
 
 /// A column of a table or query, with its CQL type.
-struct Described {
-    column: SourceColumn,
-    cql: CqlType<'static>,
+pub(crate) struct Described {
+    pub(crate) column: SourceColumn,
+    pub(crate) cql: CqlType<'static>,
 }
 
 impl CassandraSource {
@@ -126,7 +124,7 @@ impl CassandraSource {
         self.session.get_or_try_init(connect).await
     }
 
-    fn statements(&self, timeout: Duration) -> Statements {
+    pub(crate) fn statements(&self, timeout: Duration) -> Statements {
         Statements { consistency: self.target.consistency, page_rows: self.target.page_rows, timeout }
     }
 
@@ -149,7 +147,7 @@ impl CassandraSource {
     }
 
     /// The columns as the server names them in an answer, which it does before it gives one.
-    async fn columns(&self, session: &Session, selected: &Selected) -> PortResult<Vec<Described>> {
+    pub(crate) async fn columns(&self, session: &Session, selected: &Selected) -> PortResult<Vec<Described>> {
         let (text, doing) = match selected {
             Selected::Table(name, _) => {
                 (format!("SELECT * FROM {}", name.quoted()), format!("the table {name} cannot be described"))
@@ -173,120 +171,6 @@ impl CassandraSource {
             cql: spec.typ().clone().into_owned(),
         };
         Ok(specs.get().iter().map(describe).collect())
-    }
-
-    /// The column that a reading goes by, and what of its values is read.
-    async fn window(
-        &self,
-        session: &Session,
-        read: &Read,
-        selected: &Selected,
-        position: impl AsyncFnOnce(CursorKind, &TableName, &Keys) -> PortResult<Option<Position>>,
-    ) -> PortResult<Option<(String, Window)>> {
-        let cursor = match &read.changes {
-            Changes::Everything => return Ok(None),
-            Changes::Cursor(cursor) => cursor,
-            Changes::Log(_) => {
-                return Err(PortError::invalid(
-                    "of Cassandra no log of changes is read: name a `cursor` that grows with every change, or read everything",
-                ));
-            }
-        };
-        let Selected::Table(name, keys) = selected else {
-            return Err(PortError::invalid(
-                "a query of Cassandra has no cursor: name the table, and the cursor's column",
-            ));
-        };
-        let kind = self.cursor_kind(session, cursor, selected, keys).await?;
-        let since = read.since.as_deref().map(|since| kind.read(since)).transpose()?;
-        let from = since.map(|since| match read.ties {
-            millstream_ports::Ties::Again => kind.earlier(since, cursor.lookback),
-            millstream_ports::Ties::Once => Ok(since),
-        });
-        let position = position(kind, name, keys).await?;
-        Ok(Some((cursor.column.clone(), Window::new(kind, from.transpose()?, position, read.ties))))
-    }
-
-    async fn cursor_kind(
-        &self,
-        session: &Session,
-        cursor: &Cursor,
-        selected: &Selected,
-        keys: &Keys,
-    ) -> PortResult<CursorKind> {
-        let name = &cursor.column;
-        let columns = self.columns(session, selected).await?;
-        let Some(found) = columns.iter().find(|described| described.column.name == *name) else {
-            return Err(PortError::invalid(format!(
-                "there is no column {name} to be a cursor: check its name, also its case"
-            )));
-        };
-        if keys.parts.get(name) == Some(&Part::PartitionKey) {
-            return Err(PortError::invalid(format!(
-                "the column {name} is of the partition key, which Cassandra cannot compare with a value: take a clustering or \
-                 regular column as the cursor, or read everything"
-            )));
-        }
-        CursorKind::of(&found.cql).ok_or_else(|| {
-            PortError::invalid(format!(
-                "the column {name} of type {} cannot be a cursor: take an integer, a timestamp, a date or a timeuuid",
-                found.column.source_type
-            ))
-        })
-    }
-
-    /// The newest value of a cursor, or `since` where none is newer. Each part of the ring is asked by itself: the whole
-    /// table in one statement takes longer than a node waits.
-    async fn newest(
-        &self,
-        session: &Session,
-        read: &Read,
-        cursor: (&str, CursorKind),
-        table: (&TableName, &Keys),
-        ranges: &[KeyRange],
-    ) -> PortResult<Option<Position>> {
-        let (column, kind) = cursor;
-        let (name, keys) = table;
-        let since = read.since.as_deref().map(|since| kind.read(since)).transpose()?;
-        let window = Window { kind, from: since, position: None, waits: false };
-        let what = format!("max({})", quoted(column));
-        let newest_of = async |range: &KeyRange| {
-            let statement = select(&what, name, &keys.partition_key, range, Some((column, &window)))?;
-            self.one_value(session, read.statement_timeout, &statement, |cql, value| kind.decode(cql, value)).await
-        };
-        let found: Vec<Option<Position>> =
-            stream::iter(ranges).map(newest_of).buffer_unordered(AT_ONCE).try_collect().await?;
-        let newer = |one: Option<Position>, other: Option<Position>| match (one, other) {
-            (Some(one), Some(other)) => Some(if other > one { other } else { one }),
-            (one, other) => one.or(other),
-        };
-        Ok(found.into_iter().fold(since, newer))
-    }
-
-    /// The first value of a statement's answer.
-    async fn one_value<T>(
-        &self,
-        session: &Session,
-        timeout: Duration,
-        statement: &Statement,
-        decode: impl for<'a, 'm> Fn(
-            &'m CqlType<'m>,
-            Option<FrameSlice<'a>>,
-        ) -> Result<Option<T>, scylla::deserialize::DeserializationError>,
-    ) -> PortResult<Option<T>> {
-        let doing = "the newest value of the cursor cannot be read";
-        let prepared = self.statements(timeout).prepare(session, &statement.text).await;
-        let prepared = prepared.map_err(|error| self.place.error(doing, error))?;
-        let answer = session.execute_single_page(&prepared, &statement.parameters, PagingState::start()).await;
-        let (answer, _) = answer.map_err(|error| self.place.error(doing, error))?;
-        let unreadable = |error: &dyn fmt::Display| {
-            PortError::internal(format!("{doing}: the driver cannot read the answer: {error}"))
-        };
-        let rows = answer.into_rows_result().map_err(|error| unreadable(&error))?;
-        let row = rows.maybe_first_row::<ColumnIterator<'_, '_>>().map_err(|error| unreadable(&error))?;
-        let Some(value) = row.and_then(|mut row| row.next()) else { return Ok(None) };
-        let value = value.map_err(|error| unreadable(&error))?;
-        decode(value.spec.typ(), value.slice).map_err(|error| unreadable(&error))
     }
 
     /// The ranges of a table, and the column they are of by name.

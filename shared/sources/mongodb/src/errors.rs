@@ -1,7 +1,15 @@
 //! The driver's errors as the port's.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use millstream_ports::{ErrorKind, PortError};
-use mongodb::error::{Error, ErrorKind as Kind};
+use mongodb::{
+    error::{Error, ErrorKind as Kind},
+    event::{EventHandler, sdam::SdamEvent},
+};
 
 /// Where a source is, for the messages of errors. It never has the password.
 #[derive(Debug, Clone)]
@@ -12,18 +20,24 @@ pub(crate) struct Place {
     pub(crate) database: String,
     /// The user, where one is named.
     pub(crate) user: Option<String>,
+    /// Whether what was last heard of a server is that it refused the password. A driver that has been refused looks for
+    /// another server, and does not say why it finds none.
+    pub(crate) refused: Arc<AtomicBool>,
 }
 
 impl Place {
     /// `doing` says what failed: "the collection orders cannot be read".
     pub(crate) fn error(&self, doing: &str, error: Error) -> PortError {
-        let Self { hosts, database, user } = self;
+        let Self { hosts, database, user, .. } = self;
         let user = user.as_deref().unwrap_or("without a name");
+        let refused = || {
+            let text =
+                format!("the password for user {user} was refused by {hosts}: put the right URL into the secret");
+            (ErrorKind::Denied, text)
+        };
         let (kind, message) = match error.kind.as_ref() {
-            Kind::Authentication { .. } => (
-                ErrorKind::Denied,
-                format!("the password for user {user} was refused by {hosts}: put the right URL into the secret"),
-            ),
+            Kind::Authentication { .. } => refused(),
+            Kind::ServerSelection { .. } if self.refused.load(Ordering::Relaxed) => refused(),
             Kind::Command(command) => {
                 let kind = kind_of(command.code);
                 let advice = match kind {
@@ -61,6 +75,17 @@ impl Place {
         };
         PortError::new(kind, message).caused_by(error)
     }
+}
+
+/// Notes in `refused` what is heard of servers.
+pub(crate) fn listen(refused: Arc<AtomicBool>) -> EventHandler<SdamEvent> {
+    EventHandler::callback(move |event| {
+        if let SdamEvent::ServerDescriptionChanged(change) = event {
+            let error = change.new_description.error();
+            let is_refusal = error.is_some_and(|error| matches!(error.kind.as_ref(), Kind::Authentication { .. }));
+            refused.store(is_refusal, Ordering::Relaxed);
+        }
+    })
 }
 
 const MAX_TIME_EXPIRED: i32 = 50;

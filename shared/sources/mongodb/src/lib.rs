@@ -3,6 +3,7 @@
 //! Documents come off the wire as BSON and go into Arrow columns without a tree in between. What the columns are is inferred
 //! from a sample; see the README for the policy, the types and the parameters of the URL.
 
+mod database;
 mod documents;
 mod errors;
 mod extended_json;

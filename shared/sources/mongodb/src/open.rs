@@ -11,7 +11,7 @@ use mongodb::{
     options::SessionOptions,
 };
 
-use crate::{documents::Documents, plan::range_filter, selection::Selected, source::Database};
+use crate::{database::Database, documents::Documents, plan::range_filter, selection::Selected};
 
 /// Longer than the server itself may take for a statement: the connection is lost by then.
 const GRACE: Duration = Duration::from_secs(30);

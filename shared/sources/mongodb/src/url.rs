@@ -1,12 +1,17 @@
 //! The secret's URL.
 
-use std::{io::Write, net::IpAddr, time::Duration};
+use std::{
+    io::Write,
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use millstream_ports::{PortError, PortResult, Secret};
 use mongodb::options::{ClientOptions, ReadConcern, ServerAddress, Tls, TlsOptions};
 use tempfile::NamedTempFile;
 
-use crate::errors::Place;
+use crate::errors::{Place, listen};
 
 /// How long a connection may take, and how long a server is looked for.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -102,7 +107,10 @@ impl Target {
         // What a failover could take back is not read. The driver would take the client's own for a snapshot's too, which the
         // server refuses: it is said with each statement.
         let read_concern = options.read_concern.take().unwrap_or_else(ReadConcern::majority);
+        let refused = Arc::new(AtomicBool::new(false));
+        options.sdam_event_handler = Some(listen(Arc::clone(&refused)));
         let place = Place {
+            refused,
             hosts: options.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
             database,
             user: options.credential.as_ref().and_then(|credential| credential.username.clone()),

@@ -44,7 +44,9 @@ async fn a_user_needs_the_right_password_and_a_grant() {
     }
     server.peer.restart(SecantusOptions { auth: true, ..SecantusOptions::default() });
     let connect = async |user: &str, password: &str| {
-        let url = server.url("authSource=admin&authMechanism=SCRAM-SHA-256").replace("mongodb://", &format!("mongodb://{user}:{password}@"));
+        let url = server
+            .url("authSource=admin&authMechanism=SCRAM-SHA-256")
+            .replace("mongodb://", &format!("mongodb://{user}:{password}@"));
         MongodbSource::connect(&Secret::new(url), None).await.unwrap()
     };
     let reader = connect("reader", ENCODED).await;

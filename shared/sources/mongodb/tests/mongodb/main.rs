@@ -6,6 +6,7 @@ mod contract;
 mod discovery;
 mod failures;
 mod round_trip;
+mod snapshots;
 mod support;
 mod types;
 mod unknown_fields;
