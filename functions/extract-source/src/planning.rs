@@ -254,4 +254,25 @@ mod tests {
         assert_eq!(range_rows(&shape(Some(10), Some(10 << 30))), 10_000);
         assert_eq!(range_rows(&shape(Some(0), Some(0))), 1_000_000);
     }
+
+    #[test]
+    fn a_table_that_has_no_position_any_more_leaves_the_one_that_was_reached() {
+        let kept = |position: Option<&str>| Kept {
+            plan: ReadPlan {
+                columns: Vec::new(),
+                everything: false,
+                split_by: None,
+                ranges: Vec::new(),
+                position: position.map(str::to_owned),
+                rows: None,
+            },
+            only: Vec::new(),
+            since: Some("3".into()),
+            shape: shape::fingerprint(&[]),
+            ignored: Vec::new(),
+            notes: Vec::new(),
+        };
+        assert_eq!(kept(None).position().as_deref(), Some("3"));
+        assert_eq!(kept(Some("4")).position().as_deref(), Some("4"));
+    }
 }
