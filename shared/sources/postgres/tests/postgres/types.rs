@@ -1,14 +1,17 @@
 //! What each type becomes, and that its values come as they are.
 
+use std::collections::BTreeSet;
+
 use arrow::{
     array::ArrayRef,
     compute::cast,
     datatypes::{DataType, TimeUnit},
     util::display::{ArrayFormatter, FormatOptions},
 };
-use millstream_events::contract::ColumnType;
+use millstream_events::{contract::ColumnType, extract::Selection};
+use millstream_ports::{CellFault, CellFaultKind, Read, Source};
 
-use crate::support::{Database, read_query};
+use crate::support::{Database, read_query, read_table};
 
 /// A type, a value of it in SQL, what it becomes, and the value there.
 type Case = (&'static str, &'static str, &'static str, &'static str);
@@ -175,4 +178,29 @@ async fn expressions_of_a_query_have_types_too() {
     assert_eq!(kinds, expected);
     assert_eq!(extracted.faults, []);
     assert_eq!(extracted.rows.num_rows(), 1);
+}
+
+/// They have types that no other table has, arrays and vectors of them too.
+#[tokio::test]
+async fn the_servers_own_tables_are_read() {
+    let database = Database::new().await;
+    database.run(OWN_TYPES).await;
+    let sql = "SELECT 'pg_catalog.' || relname FROM pg_class
+               WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' ORDER BY 1";
+    let tables: Vec<String> = database.client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(tables.len() > 50, "{tables:?}");
+    let mut types = BTreeSet::new();
+    for table in tables {
+        let shape = database.source.describe(&Selection::Table(table.clone())).await.unwrap();
+        let (mapped, unmapped): (Vec<_>, Vec<_>) = shape.columns.into_iter().partition(|column| column.kind.is_ok());
+        assert!(unmapped.iter().all(|column| column.source_type == "anyarray"), "{table}: {unmapped:?}");
+        types.extend(mapped.iter().map(|column| column.source_type.clone()));
+        let only = mapped.into_iter().map(|column| column.name).collect();
+        let extracted = database.extract(&Read { only, ..read_table(&table) }).await;
+        let null_in_array = |fault: &CellFault| fault.kind == CellFaultKind::Array;
+        assert!(extracted.faults.iter().all(null_in_array), "{table}: {:?}", extracted.faults);
+    }
+    for of in ["aclitem[]", "oidvector", "pg_node_tree", "xid", "regproc", "\"char\"[]", "pg_statistic[]", "pg_lsn"] {
+        assert!(types.contains(of), "{of} in {types:?}");
+    }
 }
