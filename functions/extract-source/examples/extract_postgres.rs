@@ -90,8 +90,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let store = Folder { path: folder.into(), memory: MemoryObjectStore::new() };
     let scratch = tempfile::tempdir_in(folder)?;
-    let function =
-        ExtractSource::new(Arc::new(Database(Secret::new(url.as_str()))), Arc::new(store), Limits::default(), scratch.path());
+    let function = ExtractSource::new(
+        Arc::new(Database(Secret::new(url.as_str()))),
+        Arc::new(store),
+        Limits::default(),
+        scratch.path(),
+    );
     let step = StepRef {
         run: "measured/one".parse()?,
         step: "extract/rows/turn-1".parse()?,

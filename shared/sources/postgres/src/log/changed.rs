@@ -119,7 +119,7 @@ impl ChangedRows {
 
     /// Takes a row that was read from the table itself; its values are those of [`expressions`](Self::expressions).
     pub(crate) fn complete<'a>(&mut self, value: impl Fn(usize) -> Option<&'a [u8]>) -> PortResult<()> {
-        self.row(false, |at| value(at))
+        self.row(false, value)
     }
 
     /// Takes a message.
