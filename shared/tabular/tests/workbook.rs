@@ -479,6 +479,43 @@ fn what_would_fill_the_memory_is_refused_before_it_does() {
     );
 }
 
+#[test]
+fn what_asks_for_more_memory_than_there_is_is_damaged() {
+    let case = case("x.xlsx", "id INT64");
+    let texts = archive(&[
+        ("[Content_Types].xml", b"<Types/>"),
+        ("xl/workbook.xml", b"<workbook/>"),
+        ("xl/sharedStrings.xml", b"<x/><sst uniqueCount='99999999999999'/>"),
+    ]);
+    let rejection = case.rejection(texts);
+    assert!(rejection.kind == RejectionKind::Corrupt && rejection.message.contains("99999999999999"), "{rejection}");
+    let mut old = include_bytes!("data/people.xls").to_vec();
+    let dimensions = old.windows(4).position(|window| window == [0, 2, 14, 0]).unwrap();
+    old[dimensions + 8..dimensions + 12].fill(0xFF);
+    let rejection = case.rejection(old);
+    assert!(rejection.kind == RejectionKind::Corrupt && rejection.message.contains("4294967295 rows"), "{rejection}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn damage_is_told_and_harms_nobody(which in 0_usize..5, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12)) {
+        let mut bytes = match which {
+            0 => include_bytes!("data/people.xls").to_vec(),
+            1 => include_bytes!("data/protected.xlsx").to_vec(),
+            2 => book(|sheet| header(sheet, 0, &["id", "name"])),
+            3 => xlsb(&[&[Binary::Text("id")], &[Binary::Number(1.0)]]),
+            _ => ods("<table:table table:name=\"A\"><table:table-row><table:table-cell office:value-type=\"string\"><text:p>id</text:p></table:table-cell></table:table-row></table:table>"),
+        };
+        for (place, value) in flips {
+            let place = place.index(bytes.len());
+            bytes[place] = value;
+        }
+        let case = case("x.xlsx", "id INT64");
+        prop_assert!(!matches!(case.try_run(bytes), Err(millstream_tabular::IngestError::Io(_))));
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Typed {
     text: Option<String>,

@@ -40,8 +40,8 @@ pub(crate) struct Seen {
     pub(crate) merged: HashMap<String, Vec<Dimensions>>,
 }
 
-/// Bytes in memory for a cell of an OpenDocument workbook: its value, its formula, and a copy while a sheet is read.
-const LOADED_CELL: u64 = 96;
+/// Bytes in memory for a cell of a workbook that is read whole: its value, its formula, and a copy while a sheet is read.
+pub(crate) const LOADED_CELL: u64 = 96;
 
 /// Looks through all of an archive.
 pub(crate) fn look_through(file: Reader, compressed: u64, limits: &Limits) -> Result<Seen, Rejection> {
@@ -70,8 +70,13 @@ pub(crate) fn look_through(file: Reader, compressed: u64, limits: &Limits) -> Re
             continue;
         }
         let before = total;
-        let merged = count(&mut entry, &mut total, compressed, limits)?;
-        seen.has_merged |= merged;
+        let words = count(&mut entry, &mut total, compressed, limits)?;
+        drop(entry);
+        seen.has_merged |= words.merged;
+        if words.unique_count {
+            let texts = archive.by_index(index).map_err(|error| damaged(&error))?;
+            check_texts(texts, total - before)?;
+        }
         // A sheet goes by; texts, styles and an OpenDocument workbook stay.
         if kind == Kind::Ods || !name.contains("worksheets/") {
             held += total - before;
@@ -104,20 +109,50 @@ fn is_read(name: &str) -> bool {
     [".xml", ".bin", ".rels"].iter().any(|ending| name.ends_with(ending)) && !name.contains("/media/")
 }
 
-/// Adds an entry's bytes to `total`, within the limits; whether it tells of merged cells.
+/// Words that an entry has.
+#[derive(Debug, Default)]
+struct Words {
+    merged: bool,
+    /// How many texts there are to be: the reader makes room for them at once.
+    unique_count: bool,
+}
+
+/// Refuses an entry of fewer bytes than the texts that it says it has.
+fn check_texts(entry: ZipFile<'_, Reader>, bytes: u64) -> Result<(), Rejection> {
+    let mut reader = XmlReader::from_reader(BufReader::new(entry));
+    reader.config_mut().check_end_names = false;
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer).map_err(|error| damaged(&error))? {
+            Event::Start(element) | Event::Empty(element) if element.local_name().as_ref() == "sst" => {
+                let count = attribute(&element, "uniqueCount")?.and_then(|text| text.trim().parse::<u64>().ok());
+                return match count {
+                    Some(count) if count > bytes => Err(damaged(&format_args!("{count} texts in {bytes} bytes"))),
+                    _ => Ok(()),
+                };
+            }
+            Event::Eof => return Ok(()),
+            _ => {}
+        }
+    }
+}
+
+/// Adds an entry's bytes to `total`, within the limits; which words it has.
 fn count(
     entry: &mut ZipFile<'_, Reader>,
     total: &mut u64,
     compressed: u64,
     limits: &Limits,
-) -> Result<bool, Rejection> {
-    const NEEDLE: &[u8] = b"<mergeCell ";
-    let finder = memmem::Finder::new(NEEDLE);
+) -> Result<Words, Rejection> {
+    const MERGED: &[u8] = b"<mergeCell ";
+    const UNIQUE: &[u8] = b"uniqueCount";
+    let (merged, unique) = (memmem::Finder::new(MERGED), memmem::Finder::new(UNIQUE));
     let mut buffer = vec![0; 64 * 1024];
-    let (mut kept, mut merged) = (0, false);
+    let (mut kept, mut words) = (0, Words::default());
     loop {
         let read = match entry.read(&mut buffer[kept..]) {
-            Ok(0) => return Ok(merged),
+            Ok(0) => return Ok(words),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(damaged(&error)),
@@ -136,9 +171,10 @@ fn count(
             return Err(too_large(message));
         }
         let filled = kept + read;
-        merged = merged || finder.find(&buffer[..filled]).is_some();
-        // The word may lie across two reads.
-        kept = filled.min(NEEDLE.len() - 1);
+        words.merged = words.merged || merged.find(&buffer[..filled]).is_some();
+        words.unique_count = words.unique_count || unique.find(&buffer[..filled]).is_some();
+        // A word may lie across two reads; both are as long.
+        kept = filled.min(MERGED.len() - 1);
         buffer.copy_within(filled - kept..filled, 0);
     }
 }

@@ -6,6 +6,7 @@
 mod archive;
 pub(crate) mod block;
 mod cells;
+mod compound;
 pub(crate) mod decode;
 mod digits;
 mod infer;

@@ -12,6 +12,7 @@ use millstream_events::extract::Cells as Selected;
 use super::{
     archive::{self, Kind, Seen},
     cells::{Cells, Reader, placed},
+    compound,
     table::{Sheet, Table},
 };
 use crate::{
@@ -164,15 +165,12 @@ fn zipped(file: File, kind: Kind) -> Result<Book, Rejection> {
 
 /// A workbook as Excel wrote it until 2003; also what encrypted ones of today are wrapped in.
 fn compound(file: File, size: u64, limits: &Limits) -> Result<Book, Rejection> {
-    let wrapped = Xlsx::new(Reader::new(file.try_clone().map_err(io_damage)?));
-    if matches!(wrapped, Err(XlsxError::Password)) {
-        return Err(archive::encrypted());
-    }
     if size > limits.workbook_bytes / XLS_GROWS {
         let limit = limits.workbook_bytes / XLS_GROWS;
         return Err(archive::too_large(format!("the .xls workbook has {size} bytes, more than {limit}")));
     }
     let mut file = file;
+    compound::look_through(Reader::new(file.try_clone().map_err(io_damage)?), limits)?;
     file.seek(SeekFrom::Start(0)).map_err(io_damage)?;
     let book = Xls::new(Reader::new(file)).map_err(|error| match error {
         calamine::XlsError::Password => archive::encrypted(),
