@@ -93,6 +93,23 @@ impl<'a> Columns<'a> {
     fn has(&self, name: &str) -> bool {
         self.taken.iter().any(|(column, _)| column.name == name)
     }
+
+    /// Whether a candidate for a cursor grows with every change of a row, as far as can be told, and not only with new rows: a
+    /// change that is not seen would be missed for good.
+    fn tells_changes(&self, name: &str, key: &[String]) -> bool {
+        let kind = self.taken.iter().find(|(column, _)| column.name == name).map(|(_, kind)| *kind);
+        let lower = name.to_ascii_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        let tells = match kind {
+            Some(ColumnType::Timestamp | ColumnType::Datetime | ColumnType::Date) => {
+                !says(&["creat", "insert", "added"])
+            }
+            // SQL Server's rowversion.
+            Some(ColumnType::Bytes) => true,
+            _ => says(&["updat", "modif", "chang", "version", "revision"]),
+        };
+        tells && !key.iter().any(|column| column == name)
+    }
 }
 
 fn write(
@@ -104,7 +121,11 @@ fn write(
 ) -> PlannedSource {
     let key = merge_key(looked, columns);
     // What changed alone can only be merged.
-    let cursor = looked.shape.cursors.iter().find(|cursor| key.is_some() && columns.has(cursor)).cloned();
+    let candidates: Vec<&String> =
+        looked.shape.cursors.iter().filter(|cursor| key.is_some() && columns.has(cursor)).collect();
+    let cursor =
+        candidates.iter().find(|cursor| columns.tells_changes(cursor, &looked.shape.key)).map(|c| (*c).clone());
+    let grows = candidates.first().filter(|_| cursor.is_none()).zip(key.clone());
     let key = key.filter(|_| cursor.is_some()).unwrap_or_default();
 
     put(yaml, &format!("  {}:{}", plain(&name), size(looked)));
@@ -134,6 +155,10 @@ fn write(
             );
         }
     }
+    if let Some((grows, key)) = grows {
+        let hint = format!("if rows are added and never change, with {}", merge(&key));
+        put(yaml, &format!("      # cursor: {}    # {hint}", plain(grows)));
+    }
     put(yaml, "    columns:");
     for (column, kind) in &columns.taken {
         put(yaml, &format!("      {}: {}", plain(&column.name), contract(column, kind)));
@@ -143,10 +168,14 @@ fn write(
     if key.is_empty() {
         put(yaml, "    write: replace");
     } else {
-        let names: Vec<String> = key.iter().map(|column| plain(column)).collect();
-        put(yaml, &format!("    write: {{mode: merge, key: [{}]}}", names.join(", ")));
+        put(yaml, &format!("    {}", merge(&key)));
     }
     PlannedSource { source: name, reads: looked.name.clone(), table, key, cursor }
+}
+
+fn merge(key: &[String]) -> String {
+    let names: Vec<String> = key.iter().map(|column| plain(column)).collect();
+    format!("write: {{mode: merge, key: [{}]}}", names.join(", "))
 }
 
 /// The table's key, if all of it can be taken over.
@@ -392,6 +421,32 @@ sources:
         let extracts = &pipelines.by_name.values().next().unwrap().extracts;
         assert!(matches!(&extracts[0].changes, Changes::Cursor(cursor) if cursor.column == "updated_at"));
         assert_eq!(extracts[1].changes, Changes::Everything);
+    }
+
+    #[test]
+    fn a_column_that_grows_with_new_rows_alone_is_no_cursor_but_a_hint() {
+        let columns = || {
+            vec![
+                column("id", "INT64", true),
+                column("created_at", "TIMESTAMP", true),
+                column("number", "INT64", true),
+                column("row", "BYTES", true),
+                column("lock_version", "INT64", true),
+            ]
+        };
+        for (candidates, cursor) in [
+            (["id", "number"], None),
+            (["created_at", "id"], None),
+            (["id", "row"], Some("row")),
+            (["created_at", "lock_version"], Some("lock_version")),
+        ] {
+            let made = made(&postgres(), &[looked("orders", columns(), &["id"], &candidates)]);
+            assert_eq!(made.sources[0].cursor.as_deref(), cursor, "{candidates:?}");
+            let hint = format!("      # cursor: {}    # if rows are added and never change", candidates[0]);
+            assert_eq!(made.yaml.contains(&hint), cursor.is_none(), "{}", made.yaml);
+            assert_eq!(made.yaml.contains("    write: replace\n"), cursor.is_none(), "{}", made.yaml);
+            loaded(&made.yaml);
+        }
     }
 
     #[test]
