@@ -91,7 +91,7 @@ impl Target {
             ca: ca.map(|ca| ca.expose().to_vec()),
             reads_a_replica: false,
             lock_timeout: LOCK_TIMEOUT,
-            fine_times: FineTimes::Fault,
+            fine_times: FineTimes::Cut,
         };
         let mut allows_insecure = false;
         for (name, value) in url.query_pairs() {
@@ -106,8 +106,8 @@ impl Target {
                 ("hostnameincertificate", _) => target.host_name_in_certificate = Some(value.into_owned()),
                 ("applicationintent", "readonly") => target.reads_a_replica = true,
                 ("applicationintent", "readwrite") => {}
-                ("finetimes", "cut") => target.fine_times = FineTimes::Cut,
-                ("finetimes", "quarantine") => {}
+                ("finetimes", "cut") => {}
+                ("finetimes", "quarantine") => target.fine_times = FineTimes::Fault,
                 ("locktimeout", seconds) => {
                     let seconds = seconds.parse::<u32>().ok().filter(|seconds| *seconds <= 86_400);
                     let seconds = seconds.ok_or_else(|| wrong("has a lock_timeout that is no number of seconds"))?;
@@ -220,10 +220,11 @@ mod tests {
         assert_eq!((target.user(), target.password.as_str()), ("reader", "p@ss/word"));
         assert_eq!(target.encryption, EncryptionLevel::Required);
         assert!(target.reads_a_replica && !target.trusts_any_certificate);
-        let here = Target::read("sqlserver://sa:secret@[::1]?encrypt=off&lock_timeout=5&fine_times=cut", None).unwrap();
+        let here =
+            Target::read("sqlserver://sa:secret@[::1]?encrypt=off&lock_timeout=5&fine_times=quarantine", None).unwrap();
         assert_eq!(here.address(), ("::1".to_owned(), 1433));
         assert_eq!(here.encryption, EncryptionLevel::NotSupported);
-        assert_eq!((here.lock_timeout, here.fine_times), (Duration::from_secs(5), FineTimes::Cut));
+        assert_eq!((here.lock_timeout, here.fine_times), (Duration::from_secs(5), FineTimes::Fault));
     }
 
     #[test]
