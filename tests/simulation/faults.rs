@@ -20,9 +20,9 @@ use millstream_events::{
 };
 use millstream_ports::{
     ByteStream, EndpointState, Endpoints, EventBus, ExportJob, ExportWrite, JobState, Ledger, ModelRegistry,
-    ModelVersion, NewVersion, ObjectMeta, ObjectRead, ObjectStore, OpenMark, PortError, PortResult, Precondition, TurnHolder, TurnMark,
+    ModelVersion, NewVersion, ObjectMeta, ObjectRead, ObjectStore, OpenMark, PortError, PortResult, Precondition,
     PredictError, QueryAnswer, Recorded, Scorer, ServingStats, Snapshot, TableFacts, TableWrite, Trainer, TrainingJob,
-    TrainingState, Verdict, Warehouse,
+    TrainingState, TurnHolder, TurnMark, Verdict, Warehouse,
 };
 
 use crate::random::Random;

@@ -12,8 +12,8 @@ use millstream_events::{
     work::{LoadTable, TransformTable},
 };
 use millstream_ports::{
-    ExportJob, ExportWrite, JobState, Ledger, OpenMark, PortResult, QueryAnswer, Recorded, Snapshot, TableFacts, TurnHolder, TurnMark,
-    TableWrite, Warehouse,
+    ExportJob, ExportWrite, JobState, Ledger, OpenMark, PortResult, QueryAnswer, Recorded, Snapshot, TableFacts,
+    TableWrite, TurnHolder, TurnMark, Warehouse,
 };
 
 /// A planted mistake.

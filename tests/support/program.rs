@@ -54,7 +54,8 @@ fn build(profile_folder: &Path) {
 
 /// Whether the program was built with the functions as services, and with the sources.
 fn serves(program: &Path) -> bool {
-    let knows = |arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|help| help.status.success());
+    let knows =
+        |arguments: &[&str]| Command::new(program).args(arguments).output().is_ok_and(|help| help.status.success());
     knows(&["serve", "--help"]) && knows(&["sources", "--help"])
 }
 
