@@ -19,7 +19,7 @@ use millstream_source_columns::Columns;
 use mysql_async::{Row, Statement, Value, prelude::Queryable};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::{
@@ -34,6 +34,9 @@ use crate::{
 
 /// How often snapshots are taken anew until all are of the same place of the log.
 const ATTEMPTS: usize = 20;
+
+/// The pause between two of them: commits come in bursts.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the lock that snapshots are taken under is waited for, in seconds: while it is, writers wait behind it.
 const LOCK_WAIT: u64 = 2;
@@ -221,6 +224,7 @@ async fn start_together(sessions: &mut [Session]) -> PortResult<()> {
             return Ok(());
         }
         tracing::debug!(attempt, "something was committed between the snapshots of a reading");
+        sleep(PAUSE).await;
     }
     tracing::warn!(connections = sessions.len(), "the snapshots of a reading are some milliseconds apart");
     Ok(())

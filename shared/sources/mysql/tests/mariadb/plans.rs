@@ -1,13 +1,5 @@
 //! Ranges, snapshots and what changed, on tables of some size.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
-
 use arrow::{array::AsArray, datatypes::Int64Type};
 use futures::{TryStreamExt, future::try_join_all};
 use millstream_events::extract::{Changes, Cursor, Lookback};
@@ -215,54 +207,62 @@ async fn a_cursor_without_any_value_gives_no_position() {
     assert!(error.to_string().contains("no date"), "{error}");
 }
 
-/// Moves amounts between rows, each time in one transaction, until it is told to stop.
-async fn keep_moving(url: String, stop: Arc<AtomicBool>, pause: Duration) -> u64 {
-    let mut conn = Conn::new(Opts::from_url(&url).unwrap()).await.unwrap();
-    let mut moves = 0_u64;
-    while !stop.load(Ordering::Relaxed) {
-        moves += 1;
-        let (from, to) = (1 + moves * 7919 % 4_000, 1 + moves * 104_729 % 4_000);
-        conn.query_drop("START TRANSACTION").await.unwrap();
-        conn.query_drop(format!("UPDATE accounts SET n = n - {moves} WHERE id = {from}")).await.unwrap();
-        conn.query_drop(format!("UPDATE accounts SET n = n + {moves} WHERE id = {to}")).await.unwrap();
-        conn.query_drop("COMMIT").await.unwrap();
-        tokio::time::sleep(pause).await;
-    }
-    moves
+/// Moves amounts between rows at the server, each time in one transaction, until there is a row in `stop`: for 30 ms without a
+/// pause, then for so many seconds not at all.
+fn moving(quiet: f64) -> String {
+    format!(
+        "BEGIN NOT ATOMIC
+            DECLARE `from`, `to` int;
+            DECLARE until datetime(6);
+            WHILE (SELECT count(*) FROM stop) = 0 DO
+                SET until = sysdate(6) + INTERVAL 30000 MICROSECOND;
+                WHILE sysdate(6) < until DO
+                    SET `from` = 1 + floor(rand() * 4000), `to` = 1 + floor(rand() * 4000);
+                    START TRANSACTION;
+                    UPDATE accounts SET n = n - 7 WHERE id = `from`;
+                    UPDATE accounts SET n = n + 7 WHERE id = `to`;
+                    COMMIT;
+                END WHILE;
+                DO sleep({quiet});
+            END WHILE;
+        END"
+    )
 }
 
-async fn ranges_see_one_state(name: &str, parameters: &str, pause: Duration) {
+async fn ranges_see_one_state(name: &str, parameters: &str, quiet: f64, readings: usize) {
     let mut database = Database::new(name).await;
     database
         .run(&[
             "CREATE TABLE accounts (id int PRIMARY KEY, n bigint)",
             "INSERT INTO accounts SELECT seq, 100 FROM seq_1_to_4000",
+            "CREATE TABLE stop (id int)",
             &format!("GRANT LOCK TABLES ON {name}.* TO 'reader'@'127.0.0.1'"),
         ])
         .await;
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn(keep_moving(database.server.admin(name), Arc::clone(&stop), pause));
+    let mut writer = Conn::new(Opts::from_url(&database.server.admin(name)).unwrap()).await.unwrap();
+    let writing = tokio::spawn(async move { writer.query_drop(moving(quiet)).await });
     let source = database.source_with(parameters).await;
     let read = Read { range_rows: 500, batch: BatchSize { rows: 64, bytes: 1 << 20 }, ..table("accounts") };
-    for _ in 0..10 {
-        let plan = source.plan(&read).await.unwrap();
-        assert!(plan.ranges.len() > 4, "{plan:?}");
+    let plan = source.plan(&read).await.unwrap();
+    assert!(plan.ranges.len() > 4, "{plan:?}");
+    for _ in 0..readings {
         let ranges = numbers(&source, &read, &plan).await;
         assert_eq!(ranges.concat().len(), 4_000);
         assert_eq!(ranges.concat().iter().sum::<i64>(), 400_000, "what was moved is in one of the ranges");
     }
-    stop.store(true, Ordering::Relaxed);
-    assert!(writer.await.unwrap() > 0);
+    assert!(!writing.is_finished(), "it was written to all the time");
+    database.run(&["INSERT INTO stop VALUES (1)"]).await;
+    writing.await.unwrap().unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn all_ranges_see_one_state_by_the_place_in_the_log() {
-    ranges_see_one_state("plans_snapshot_log", "", Duration::from_millis(25)).await;
+    ranges_see_one_state("plans_snapshot_log", "", 0.2, 40).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn all_ranges_see_one_state_by_a_lock_whatever_is_written() {
-    ranges_see_one_state("plans_snapshot_lock", "&snapshot=lock&connections=5", Duration::ZERO).await;
+    ranges_see_one_state("plans_snapshot_lock", "&snapshot=lock&connections=5", 0.0, 20).await;
 }
 
 #[tokio::test]
