@@ -84,7 +84,7 @@ impl OpenMongodb {
         Ok(match self.snapshot {
             None => {
                 let latest = aggregate.read_concern(self.database.read_concern.clone());
-                ServerCursor::Latest(latest.with_type::<RawDocumentBuf>().await.map_err(failed)?)
+                ServerCursor::Latest(Box::new(latest.with_type::<RawDocumentBuf>().await.map_err(failed)?))
             }
             Some(at) => {
                 let options = SessionOptions::builder().snapshot(true).snapshot_time(at).build();
@@ -99,7 +99,7 @@ impl OpenMongodb {
 
 /// The server's cursor.
 enum ServerCursor {
-    Latest(Cursor<RawDocumentBuf>),
+    Latest(Box<Cursor<RawDocumentBuf>>),
     Snapshot(Box<(SessionCursor<RawDocumentBuf>, ClientSession)>),
 }
 

@@ -43,23 +43,24 @@ async fn a_user_needs_the_right_password_and_a_grant() {
         server.client.database("admin").run_command(create).await.unwrap();
     }
     server.peer.restart(SecantusOptions { auth: true, ..SecantusOptions::default() });
-    let connect = async |user: &str, password: &str| {
+    let connect = async |user: &str, password: &str, parameters: &str| {
         let url = server
-            .url("authSource=admin&authMechanism=SCRAM-SHA-256")
+            .url(&format!("authSource=admin{parameters}"))
             .replace("mongodb://", &format!("mongodb://{user}:{password}@"));
         MongodbSource::connect(&Secret::new(url), None).await.unwrap()
     };
-    let reader = connect("reader", ENCODED).await;
+    let reader = connect("reader", ENCODED, "").await;
     assert!(!format!("{reader:?}").contains(ENCODED) && !format!("{reader:?}").contains(PASSWORD));
     assert_eq!(reader.tables().await.unwrap().len(), 1);
 
-    let wrong = connect("reader", "wr0ng%26").await;
+    // A driver that was refused once looks for another server until this is over.
+    let wrong = connect("reader", "wr0ng%26", "&serverSelectionTimeoutMS=1500").await;
     for error in [wrong.tables().await.unwrap_err(), wrong.plan(&read_of(table("items"))).await.unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
         let text = said(&error);
         assert!(text.contains("reader") && text.contains("secret") && !text.contains("wr0ng"), "{text}");
     }
-    let nobody = connect("nobody", ENCODED).await;
+    let nobody = connect("nobody", ENCODED, "").await;
     let error = nobody.plan(&read_of(table("items"))).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound), "{error:?}");
     said(&error);
@@ -81,15 +82,17 @@ async fn certificates_are_verified() {
         peer: millstream_peers::mongodb::SecantusDb::start(SecantusOptions { tls: true, ..SecantusOptions::default() }),
         client: Client::with_uri_str("mongodb://127.0.0.1/").await.unwrap(),
     };
-    let url = Secret::new(format!("mongodb://127.0.0.1:{}/shop?serverSelectionTimeoutMS=1500", server.peer.port()));
-    let trusted = MongodbSource::connect(&url, Some(&Secret::new(server.peer.certificate()))).await.unwrap();
+    let url = format!("mongodb://127.0.0.1:{}/shop", server.peer.port());
+    let trusted =
+        MongodbSource::connect(&Secret::new(url.clone()), Some(&Secret::new(server.peer.certificate()))).await.unwrap();
     assert_eq!(trusted.tables().await.unwrap(), []);
-    let untrusted = MongodbSource::connect(&url, None).await.unwrap();
+    // A server that is not trusted is looked for until the time is over.
+    let briefly = "serverSelectionTimeoutMS=1500";
+    let untrusted = MongodbSource::connect(&Secret::new(format!("{url}?{briefly}")), None).await.unwrap();
     let error = untrusted.tables().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
     assert!(error.to_string().contains("ertificate"), "{error}");
-    let plain =
-        Secret::new(format!("mongodb://127.0.0.1:{}/shop?tls=false&serverSelectionTimeoutMS=1500", server.peer.port()));
+    let plain = Secret::new(format!("{url}?tls=false&{briefly}"));
     assert!(MongodbSource::connect(&plain, None).await.unwrap().tables().await.is_err());
 }
 

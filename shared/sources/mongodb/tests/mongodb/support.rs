@@ -36,7 +36,7 @@ impl Server {
 
     pub(crate) fn url(&self, parameters: &str) -> String {
         let port = self.peer.port();
-        format!("mongodb://127.0.0.1:{port}/shop?tls=false&serverSelectionTimeoutMS=3000&{parameters}")
+        format!("mongodb://127.0.0.1:{port}/shop?tls=false&{parameters}")
     }
 
     pub(crate) async fn source(&self, parameters: &str) -> Arc<dyn Source> {
