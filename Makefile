@@ -25,7 +25,7 @@ RAY_VENV := target/venv-ray
 # pysqlbridge, SecantusDB and fakesnow: what the sources SQL Server, MongoDB and Snowflake are tested against.
 SOURCES_VENV := target/venv-sources
 # PostgreSQL and MariaDB, and unixODBC with a driver: what the other sources are tested against.
-DATABASES := postgresql mariadb-server unixodbc-dev odbc-postgresql
+DATABASES := postgresql mariadb-server unixodbc-dev odbc-postgresql openssl
 # DuckDB and Polars: what ingest is measured beside.
 BENCH_VENV := target/venv-bench
 

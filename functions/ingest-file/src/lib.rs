@@ -32,7 +32,14 @@ pub const DECLARATION: Declaration = Declaration {
     consumes: &[<work::IngestFile as WorkKind>::TYPE],
     emits: &["dev.millstream.batch.ingested.v1", "dev.millstream.step.failed.v1", "dev.millstream.step.deferred.v1"],
     touches: &[Touch::Reads(Bucket::Landing), Touch::Writes(Bucket::Lake), Touch::Publishes],
-    size: Size { cpu: "2", memory: "2Gi", concurrency: 2, timeout_seconds: 60, max_instances: 40, between_requests: false },
+    size: Size {
+        cpu: "2",
+        memory: "2Gi",
+        concurrency: 2,
+        timeout_seconds: 60,
+        max_instances: 40,
+        between_requests: false,
+    },
 };
 
 /// `ingest-file`: the account beside the batch says that it is done.

@@ -31,7 +31,14 @@ pub const DECLARATION: Declaration = Declaration {
         Touch::RunsJobs,
         Touch::Publishes,
     ],
-    size: Size { cpu: "1", memory: "512Mi", concurrency: 16, timeout_seconds: 60, max_instances: 20, between_requests: false },
+    size: Size {
+        cpu: "1",
+        memory: "512Mi",
+        concurrency: 16,
+        timeout_seconds: 60,
+        max_instances: 20,
+        between_requests: false,
+    },
 };
 
 /// `load-table`: the warehouse's job, named by the step, is all its state.

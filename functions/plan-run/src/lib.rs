@@ -71,7 +71,14 @@ pub const DECLARATION: Declaration = Declaration {
         Touch::Reads(Bucket::Pipelines),
         Touch::Publishes,
     ],
-    size: Size { cpu: "1", memory: "512Mi", concurrency: 32, timeout_seconds: 60, max_instances: 10, between_requests: false },
+    size: Size {
+        cpu: "1",
+        memory: "512Mi",
+        concurrency: 32,
+        timeout_seconds: 60,
+        max_instances: 10,
+        between_requests: false,
+    },
 };
 
 /// What `plan-run` needs of the world.

@@ -43,7 +43,14 @@ pub const DECLARATION: Declaration = Declaration {
         "dev.millstream.step.deferred.v1",
     ],
     touches: &[Touch::Writes(Bucket::Models), Touch::Publishes, Touch::PublishesModels, Touch::ActsAsTraining],
-    size: Size { cpu: "1", memory: "1Gi", concurrency: 4, timeout_seconds: 60, max_instances: 4, between_requests: false },
+    size: Size {
+        cpu: "1",
+        memory: "1Gi",
+        concurrency: 4,
+        timeout_seconds: 60,
+        max_instances: 4,
+        between_requests: false,
+    },
 };
 
 /// `promote-model`: the registry keeps what a version is and what was said of it, the endpoint how far its rollout is.

@@ -69,7 +69,14 @@ pub const DECLARATION: Declaration = Declaration {
         Touch::LaunchesTraining,
         Touch::ActsAsTraining,
     ],
-    size: Size { cpu: "2", memory: "2Gi", concurrency: 4, timeout_seconds: 60, max_instances: 4, between_requests: false },
+    size: Size {
+        cpu: "2",
+        memory: "2Gi",
+        concurrency: 4,
+        timeout_seconds: 60,
+        max_instances: 4,
+        between_requests: false,
+    },
 };
 
 /// `train-model`: the export's and the trainer's jobs, named by the step, are all its state.

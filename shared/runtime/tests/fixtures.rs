@@ -49,7 +49,11 @@ fn message(topic: &str, data: &str) -> Meaning {
 }
 
 fn fired(scheduled_at: &str) -> Meaning {
-    event(Event::ScheduleFired(ScheduleFired { pipeline: "fraud".parse().unwrap(), scheduled_at: at(scheduled_at), source: None }))
+    event(Event::ScheduleFired(ScheduleFired {
+        pipeline: "fraud".parse().unwrap(),
+        scheduled_at: at(scheduled_at),
+        source: None,
+    }))
 }
 
 fn sweep() -> Meaning {
@@ -65,7 +69,11 @@ fn export_requested() -> Meaning {
 }
 
 fn run_requested() -> Meaning {
-    event(Event::RunRequested(RunRequested { pipeline: "fraud".parse().unwrap(), request: "r1".into(), full_refresh: false }))
+    event(Event::RunRequested(RunRequested {
+        pipeline: "fraud".parse().unwrap(),
+        request: "r1".into(),
+        full_refresh: false,
+    }))
 }
 
 fn meanings() -> BTreeMap<&'static str, Meaning> {

@@ -72,7 +72,7 @@ fn chosen<'a>(described: &'a Described, only: &[String], session: &Session) -> P
         return Err(PortError::new(
             ErrorKind::Denied,
             format!(
-                "{user} may not read the column {name} of {table}: GRANT SELECT on it, or leave it out with `only`"
+                "{user} may not read the column {name} of {table}: GRANT SELECT on it, or leave it out of `extract.columns`"
             ),
         ));
     }

@@ -102,7 +102,7 @@ pub(crate) async fn find(
     if let Some(column) = untold.filter(|_| table.key.is_empty()) {
         return Err(PortError::invalid(format!(
             "values of {} ({}) are not read from the log but from {} itself, which has no primary key to find them by: add \
-             one, or leave the column out with `only`",
+             one, or leave the column out of `extract.columns`",
             column.name, column.sql_type, table.quoted
         )));
     }
