@@ -146,7 +146,8 @@ impl Types {
         let (oid, modifier) = self.base(oid, modifier);
         let Some(of) = self.get(oid) else {
             return Err(
-                "the database does not tell what it is: cast it in a query, or leave it out of `extract.columns`".to_owned()
+                "the database does not tell what it is: cast it in a query, or leave it out of `extract.columns`"
+                    .to_owned(),
             );
         };
         if let Some(item) = of.item {
@@ -158,7 +159,10 @@ impl Types {
             'c' => Ok(Mapping::json()),
             'r' | 'm' => Ok(Mapping::text()),
             'p' if of.name == "record" => Ok(Mapping::json()),
-            _ => Err(format!("{} is no type of values: cast it in a query, or leave it out of `extract.columns`", of.name)),
+            _ => Err(format!(
+                "{} is no type of values: cast it in a query, or leave it out of `extract.columns`",
+                of.name
+            )),
         }
     }
 
