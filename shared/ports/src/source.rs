@@ -125,6 +125,33 @@ pub struct KeyRange {
     pub until: Option<String>,
 }
 
+impl KeyRange {
+    /// The one range of a table that is read in one piece.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self { from: None, until: None }
+    }
+
+    /// The ranges between bounds, which are in order and may repeat; the first and the last are open.
+    #[must_use]
+    pub fn between(mut bounds: Vec<String>) -> Vec<Self> {
+        bounds.dedup();
+        let from = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
+        let until = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
+        from.zip(until).map(|(from, until)| Self { from, until }).collect()
+    }
+
+    /// The bounds that cut the whole numbers from `least` to `most` into parts of one width, as near as may be.
+    #[must_use]
+    pub fn even_bounds(least: i128, most: i128, parts: u64) -> Vec<i128> {
+        let Some(places) = most.checked_sub(least).and_then(|places| places.checked_add(1)) else { return Vec::new() };
+        let parts = i128::from(parts.max(1)).min(places.max(1));
+        // A part's width is rounded up, so that no product overflows.
+        let width = places / parts + i128::from(places % parts > 0);
+        (1..parts).map(|part| least + width * part).take_while(|place| *place <= most).collect()
+    }
+}
+
 /// What one extraction reads. Kept as JSON, so that a later process goes on with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadPlan {
@@ -234,4 +261,32 @@ pub trait Sources: Debug + Send + Sync {
 
     /// The kinds that this build can read.
     fn kinds(&self) -> Vec<SourceKind>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_cut_evenly() {
+        assert_eq!(KeyRange::even_bounds(1, 100, 4), [26, 51, 76]);
+        assert_eq!(KeyRange::even_bounds(5, 6, 10), [6]);
+        assert_eq!(KeyRange::even_bounds(7, 7, 10), []);
+        assert_eq!(KeyRange::even_bounds(1, 4, 3), [3]);
+        assert_eq!(KeyRange::even_bounds(i64::MIN.into(), i64::MAX.into(), 2), [0]);
+        assert_eq!(KeyRange::even_bounds(i128::MIN, i128::MAX, 2), [], "wider than can be counted");
+    }
+
+    #[test]
+    fn ranges_leave_nothing_out() {
+        let range = |from: Option<&str>, until: Option<&str>| KeyRange {
+            from: from.map(Into::into),
+            until: until.map(Into::into),
+        };
+        assert_eq!(KeyRange::between(vec![]), [KeyRange::whole()]);
+        assert_eq!(
+            KeyRange::between(vec!["a".into(), "a".into(), "b".into()]),
+            [range(None, Some("a")), range(Some("a"), Some("b")), range(Some("b"), None)]
+        );
+    }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use millstream_ports::{PortError, PortResult, Secret};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
 /// What connections to nodes are verified by: `ca` (PEM), else the web's roots.
@@ -26,27 +26,14 @@ pub(crate) fn config(ca: Option<&Secret>, tls_host: Option<&str>, hosts: &[Strin
         None => (hosts.iter().filter_map(|host| name(host).ok()).collect(), true),
     };
     let wrong = |error: &dyn std::fmt::Display| PortError::invalid(format!("TLS cannot be set up: {error}"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = Arc::new(roots(ca)?);
+    let provider = millstream_source_network::provider();
+    let roots = Arc::new(millstream_source_network::roots(ca)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
     let inner = verifier.build().map_err(|error| wrong(&error))?;
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| wrong(&error))?.dangerous();
     let verifier = Arc::new(NodeVerifier { inner, names, by_address });
     Ok(Arc::new(config.with_custom_certificate_verifier(verifier).with_no_client_auth()))
-}
-
-fn roots(ca: Option<&Secret>) -> PortResult<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    let Some(ca) = ca else {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        return Ok(roots);
-    };
-    let wrong = || PortError::invalid("the secret named by `ca` holds no certificates in PEM");
-    for certificate in CertificateDer::pem_slice_iter(ca.expose()) {
-        roots.add(certificate.map_err(|_| wrong())?).map_err(|_| wrong())?;
-    }
-    if roots.is_empty() { Err(wrong()) } else { Ok(roots) }
 }
 
 /// Verifies chains as the web does, and names as said above.

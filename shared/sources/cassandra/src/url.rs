@@ -1,8 +1,9 @@
 //! The secret's URL.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use millstream_ports::{PortError, PortResult, Secret};
+use millstream_source_network::is_this_machine;
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use scylla::statement::Consistency;
@@ -81,7 +82,7 @@ impl Target {
         let names: Vec<String> = hosts.iter().map(|(host, _)| host.clone()).collect();
         let tls = if parameters.tls {
             Some(tls::config(ca, parameters.tls_host.as_deref(), &names)?)
-        } else if parameters.allow_plaintext || names.iter().all(|host| is_loopback(host)) {
+        } else if parameters.allow_plaintext || names.iter().all(|host| is_this_machine(host)) {
             None
         } else {
             return Err(wrong(
@@ -176,10 +177,6 @@ fn host(text: &str) -> PortResult<(String, u16)> {
     };
     let port = port.map_or(Ok(PORT), |port| port.parse().map_err(|_| wrong("a port is no number")))?;
     if is_host(host) { Ok((host.to_owned(), port)) } else { Err(wrong("a host is none")) }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Source for ExcelSource {
             columns: asked_for(&columns, &read.only)?,
             everything: true,
             split_by: None,
-            ranges: vec![KeyRange { from: None, until: None }],
+            ranges: vec![KeyRange::whole()],
             position: None,
             rows: Some(rows),
         })

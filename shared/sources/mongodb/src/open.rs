@@ -50,7 +50,7 @@ impl OpenSource for OpenMongodb {
                     stages.push(doc! { "$match": filter });
                 }
             }
-            None if *range == KeyRange { from: None, until: None } => {}
+            None if *range == KeyRange::whole() => {}
             None => return Err(PortError::internal("a range of a plan that is split by no column")),
         }
         if let Some(projection) = &self.projection {

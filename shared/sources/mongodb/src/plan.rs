@@ -28,15 +28,14 @@ fn ranges(rows: u64, range_rows: u64) -> u64 {
 /// The ranges between some of the sorted sample values, each as canonical extended JSON.
 pub(crate) fn between(sorted: &[String], rows: u64, range_rows: u64) -> Vec<KeyRange> {
     let count = ranges(rows, range_rows) as usize;
-    let mut bounds: Vec<&String> = (1..count).filter_map(|nth| sorted.get(nth * sorted.len() / count)).collect();
+    let mut bounds: Vec<String> =
+        (1..count).filter_map(|nth| sorted.get(nth * sorted.len() / count).cloned()).collect();
     bounds.dedup();
     // Nothing of the order would be before the smallest value.
-    if bounds.first() == sorted.first().as_ref() && !bounds.is_empty() {
+    if bounds.first() == sorted.first() && !bounds.is_empty() {
         bounds.remove(0);
     }
-    let froms = std::iter::once(None).chain(bounds.iter().map(|bound| Some((*bound).clone())));
-    let untils = bounds.iter().map(|bound| Some((*bound).clone())).chain(std::iter::once(None));
-    froms.zip(untils).map(|(from, until)| KeyRange { from, until }).collect()
+    KeyRange::between(bounds)
 }
 
 /// The documents of a range. MongoDB compares values of one type only, so that everything of another one, and what has no

@@ -222,7 +222,7 @@ impl MongodbSource {
         filter: &Document,
         rows: Option<u64>,
     ) -> PortResult<(Option<String>, Vec<KeyRange>)> {
-        let whole = || vec![KeyRange { from: None, until: None }];
+        let whole = || vec![KeyRange::whole()];
         let field = match &read.split_by {
             Some(field) => field.clone(),
             None if form == Form::Collection => "_id".to_owned(),

@@ -2,12 +2,12 @@
 
 use std::{
     io::Write,
-    net::IpAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use millstream_ports::{PortError, PortResult, Secret};
+use millstream_source_network::is_this_machine;
 use mongodb::options::{ClientOptions, ReadConcern, ServerAddress, Tls, TlsOptions};
 use tempfile::NamedTempFile;
 
@@ -196,10 +196,7 @@ fn secure(options: &mut ClientOptions, ca: Option<&Secret>, plaintext: bool) -> 
 
 fn is_loopback(address: &ServerAddress) -> bool {
     match address {
-        ServerAddress::Tcp { host, .. } => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
+        ServerAddress::Tcp { host, .. } => is_this_machine(host),
         ServerAddress::Unix { .. } => true,
         _ => false,
     }

@@ -121,7 +121,7 @@ impl Source for MysqlSource {
             columns,
             everything: reading.cursor.is_none() || read.since.is_none(),
             split_by: split.column,
-            ranges: ranges(&split.points),
+            ranges: KeyRange::between(split.points.iter().map(ToString::to_string).collect()),
             position,
             rows: split.rows,
         })
@@ -134,31 +134,5 @@ impl Source for MysqlSource {
         let window = reading.window(read, plan.position.as_deref())?;
         let snapshot = Snapshot::take(session, reading, window, plan, read.statement_timeout, read.batch).await?;
         Ok(Arc::new(snapshot))
-    }
-}
-
-/// The ranges between boundaries.
-fn ranges(points: &[Point]) -> Vec<KeyRange> {
-    let mut froms = vec![None];
-    froms.extend(points.iter().map(|point| Some(point.to_string())));
-    let untils = froms.iter().skip(1).cloned().chain([None]);
-    froms.iter().cloned().zip(untils).map(|(from, until)| KeyRange { from, until }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_open_at_both_ends_and_meet() {
-        let range = |from: Option<&str>, until: Option<&str>| KeyRange {
-            from: from.map(Into::into),
-            until: until.map(Into::into),
-        };
-        assert_eq!(ranges(&[]), [range(None, None)]);
-        assert_eq!(
-            ranges(&[Point::Integer(-1), Point::Integer(7)]),
-            [range(None, Some("-1")), range(Some("-1"), Some("7")), range(Some("7"), None)]
-        );
     }
 }

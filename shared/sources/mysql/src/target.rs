@@ -1,8 +1,9 @@
 //! The server that a URL names, and how its connections are made.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, time::Duration};
 
 use millstream_ports::{PortError, PortResult, Secret};
+use millstream_source_network::is_this_machine;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 
@@ -60,7 +61,7 @@ impl Target {
         if host.is_empty() || !host.chars().all(|c| c.is_ascii_alphanumeric() || "._-:".contains(c)) {
             return Err(wrong("its host is no host name: write an @ in the password as %40"));
         }
-        if !parameters.tls && !parameters.plaintext && !is_local(&host) {
+        if !parameters.tls && !parameters.plaintext && !is_this_machine(&host) {
             return Err(wrong(
                 "it turns TLS off for a host that is not this machine: take out tls=off, or add allow_plaintext=true where \
                  the network itself is protected",
@@ -151,11 +152,6 @@ fn split(url: &str) -> PortResult<(String, Parameters<'_>)> {
 
 fn wrong(what: &str) -> PortError {
     PortError::invalid(format!("the URL in the secret cannot be used: {what}; {FORM}"))
-}
-
-/// Whether the host is this machine: what goes there crosses no network.
-fn is_local(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// TLS that verifies the server's chain and name, by these certificates or those of the web.

@@ -1,8 +1,9 @@
 //! The connection string: which driver, which server, who reads, and how safely.
 
-use std::{fmt, io::Write, net::IpAddr};
+use std::{fmt, io::Write};
 
 use millstream_ports::{PortError, PortResult, Secret};
+use millstream_source_network::is_this_machine;
 use tempfile::NamedTempFile;
 
 /// Our own attribute: plain text to another machine is meant.
@@ -198,10 +199,6 @@ fn keep(ca: &Secret) -> PortResult<NamedTempFile> {
     written.map_err(|error| {
         PortError::internal("the certificates cannot be written to a file for the driver").caused_by(error)
     })
-}
-
-fn is_this_machine(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
 }
 
 fn wrong(why: &str) -> PortError {

@@ -58,24 +58,16 @@ pub(crate) fn plan(
     range_rows: u64,
 ) -> PortResult<(Vec<KeyRange>, Option<u64>)> {
     let range_rows = range_rows.max(1);
-    let Some(split) = split else { return Ok((between(Vec::new()), None)) };
+    let Some(split) = split else { return Ok((vec![KeyRange::whole()], None)) };
     let rows = count(session, described, conditions)?;
     if rows <= range_rows {
-        return Ok((between(Vec::new()), Some(rows)));
+        return Ok((vec![KeyRange::whole()], Some(rows)));
     }
     let ends = match split.order {
         Order::Integer => even_ends(session, described, conditions, split, rows.div_ceil(range_rows))?,
         _ => counted_ends(session, described, conditions, split, range_rows.max(rows.div_ceil(MOST_RANGES)))?,
     };
-    Ok((between(ends), Some(rows)))
-}
-
-/// The parts between some values; the first and the last are open.
-fn between(mut ends: Vec<String>) -> Vec<KeyRange> {
-    ends.dedup();
-    let from = std::iter::once(None).chain(ends.iter().cloned().map(Some));
-    let until = ends.iter().cloned().map(Some).chain(std::iter::once(None));
-    from.zip(until).map(|(from, until)| KeyRange { from, until }).collect()
+    Ok((KeyRange::between(ends), Some(rows)))
 }
 
 fn count(session: &Session, described: &Described, conditions: &Conditions) -> PortResult<u64> {
@@ -101,13 +93,8 @@ fn even_ends(
     let rows = session.texts(DOING, &sql, conditions.parameters(), LONGEST)?;
     let value = |at: usize| rows.first()?.get(at)?.as_ref()?.trim().parse::<i128>().ok();
     let (Some(least), Some(most)) = (value(0), value(1)) else { return Ok(Vec::new()) };
-    Ok(even(least, most, parts))
-}
-
-fn even(least: i128, most: i128, parts: u64) -> Vec<String> {
-    let values = most - least + 1;
-    let parts = i128::from(parts.min(MOST_RANGES)).min(values);
-    (1..parts).map(|part| (least + values * part / parts).to_string()).collect()
+    let bounds = KeyRange::even_bounds(least, most, parts.min(MOST_RANGES));
+    Ok(bounds.into_iter().map(|bound| bound.to_string()).collect())
 }
 
 /// Other values are counted off by the source.
@@ -132,29 +119,4 @@ fn counted_ends(
     );
     let rows = session.texts(DOING, &sql, conditions.parameters(), LONGEST)?;
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_numbers_are_cut_evenly() {
-        assert_eq!(even(1, 100, 4), ["26", "51", "76"]);
-        assert_eq!(even(5, 6, 10), ["6"]);
-        assert_eq!(even(i64::MIN.into(), i64::MAX.into(), 2), ["0"]);
-    }
-
-    #[test]
-    fn parts_leave_nothing_out() {
-        let range = |from: Option<&str>, until: Option<&str>| KeyRange {
-            from: from.map(Into::into),
-            until: until.map(Into::into),
-        };
-        assert_eq!(between(vec![]), [range(None, None)]);
-        assert_eq!(
-            between(vec!["a".into(), "a".into(), "b".into()]),
-            [range(None, Some("a")), range(Some("a"), Some("b")), range(Some("b"), None)]
-        );
-    }
 }

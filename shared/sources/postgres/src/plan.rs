@@ -1,7 +1,7 @@
 //! Which columns, in which ranges, up to which position.
 
 use millstream_events::extract::{Changes, Cursor};
-use millstream_ports::{ErrorKind, PortError, PortResult, Read, ReadPlan, SourceColumn};
+use millstream_ports::{ErrorKind, KeyRange, PortError, PortResult, Read, ReadPlan, SourceColumn};
 use millstream_source_columns::batch_schema;
 
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     cursor::CursorColumn,
     described::{Column, Described},
     session::Session,
-    split::{SplitColumn, whole},
+    split::SplitColumn,
 };
 
 /// Plans a reading of a table or query as it is, or of what a cursor says has changed.
@@ -33,7 +33,7 @@ pub(crate) async fn plan(session: &Session, described: &Described, read: &Read) 
                 .await?;
             ((ranges.len() > 1).then_some(name), ranges)
         }
-        None => (None, whole()),
+        None => (None, vec![KeyRange::whole()]),
     };
     Ok(ReadPlan { columns, everything: cursor.is_none() || read.since.is_none(), split_by, ranges, position, rows })
 }

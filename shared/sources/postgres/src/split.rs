@@ -85,7 +85,7 @@ impl SplitColumn {
         let rows = if sampled { rows } else { counted(session, described, condition).await? };
         let count = rows.div_ceil(range_rows.max(1)).min(MOST_RANGES);
         if count < 2 {
-            return Ok(whole());
+            return Ok(vec![KeyRange::whole()]);
         }
         let bounds = if sampled || !self.is_integer {
             self.percentiles(session, described, condition, rows, count, sampled).await?
@@ -93,7 +93,7 @@ impl SplitColumn {
             // Each look at a view or a query runs all of it: the ends are cheaper than an order.
             self.even(session, described, condition, count).await?
         };
-        Ok(between(bounds))
+        Ok(KeyRange::between(bounds))
     }
 
     /// Values that as many rows lie between, in a sample of the pages, or in all rows.
@@ -155,33 +155,9 @@ async fn counted(session: &Session, described: &Described, condition: Option<&st
     Ok(rows.unsigned_abs())
 }
 
-/// One range that is open at both ends.
-pub(crate) fn whole() -> Vec<KeyRange> {
-    vec![KeyRange { from: None, until: None }]
-}
-
-/// The ranges between bounds, which are in order and may repeat.
-fn between(mut bounds: Vec<String>) -> Vec<KeyRange> {
-    bounds.dedup();
-    let froms = [None].into_iter().chain(bounds.iter().cloned().map(Some));
-    let untils = bounds.iter().cloned().map(Some).chain([None]);
-    froms.zip(untils).map(|(from, until)| KeyRange { from, until }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_meet_at_their_bounds() {
-        let range = |from: Option<&str>, until: Option<&str>| KeyRange {
-            from: from.map(str::to_owned),
-            until: until.map(str::to_owned),
-        };
-        assert_eq!(between(Vec::new()), whole());
-        let bounds = ["3", "3", "8"].map(str::to_owned).to_vec();
-        assert_eq!(between(bounds), [range(None, Some("3")), range(Some("3"), Some("8")), range(Some("8"), None)]);
-    }
 
     #[test]
     fn rows_without_a_value_are_in_the_first_range() {

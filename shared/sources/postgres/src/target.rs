@@ -1,12 +1,10 @@
 //! The server that a URL names, and how its connection is protected.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
 use millstream_ports::{PortError, PortResult, Secret};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use millstream_source_network::is_this_machine;
+use rustls::ClientConfig;
 use tokio_postgres::{
     Config,
     config::{Host, SslMode},
@@ -174,7 +172,7 @@ fn wrong(what: &str) -> PortError {
 /// Whether every address is of this machine: what goes there crosses no network.
 fn is_local(config: &Config) -> bool {
     let hosts = config.get_hosts().iter().all(|host| match host {
-        Host::Tcp(name) => name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        Host::Tcp(name) => is_this_machine(name),
         #[cfg(unix)]
         Host::Unix(_) => true,
     });
@@ -183,24 +181,7 @@ fn is_local(config: &Config) -> bool {
 
 /// TLS that verifies the server's chain and name, by these certificates or those of the web.
 fn tls(ca: Option<&Secret>) -> PortResult<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    match ca {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(pem) => {
-            let unreadable = || PortError::invalid("the secret `ca` holds no certificates in PEM form");
-            for certificate in CertificateDer::pem_slice_iter(pem.expose()) {
-                roots.add(certificate.map_err(|_| unreadable())?).map_err(|_| unreadable())?;
-            }
-            if roots.is_empty() {
-                return Err(unreadable());
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PortError::internal("TLS cannot be set up").caused_by(error))?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+    millstream_source_network::verified(millstream_source_network::roots(ca)?)
 }
 
 #[cfg(test)]

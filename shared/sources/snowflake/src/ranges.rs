@@ -84,7 +84,7 @@ pub(crate) async fn plan(
     split: Option<&Split>,
     range_rows: u64,
 ) -> PortResult<(Vec<KeyRange>, Option<u64>)> {
-    let whole = vec![KeyRange { from: None, until: None }];
+    let whole = vec![KeyRange::whole()];
     let known = described.shape.rows.filter(|_| conditions.is_empty());
     let Some(split) = split else { return Ok((whole, known)) };
     if known.is_some_and(|rows| rows <= range_rows) {
@@ -101,24 +101,9 @@ pub(crate) async fn plan(
     else {
         return Ok((whole, Some(count)));
     };
-    let ends = even(least, most, count.div_ceil(range_rows.max(1)));
-    Ok((between(ends.into_iter().map(|place| split.at(place)).collect()), Some(count)))
-}
-
-/// Where to cut between two places, last included.
-fn even(least: i128, most: i128, parts: u64) -> Vec<i128> {
-    let Some(places) = most.checked_sub(least).and_then(|places| places.checked_add(1)) else { return Vec::new() };
-    let parts = i128::from(parts.clamp(1, MOST_RANGES)).min(places);
-    // A part's width is rounded up, so that no product overflows.
-    let width = places / parts + i128::from(places % parts > 0);
-    (1..parts).map(|part| least + width * part).take_while(|place| *place <= most).collect()
-}
-
-/// The parts between some values; the first and the last are open.
-fn between(ends: Vec<String>) -> Vec<KeyRange> {
-    let from = std::iter::once(None).chain(ends.iter().cloned().map(Some));
-    let until = ends.iter().cloned().map(Some).chain(std::iter::once(None));
-    from.zip(until).map(|(from, until)| KeyRange { from, until }).collect()
+    let parts = count.div_ceil(range_rows.max(1)).min(MOST_RANGES);
+    let ends = KeyRange::even_bounds(least, most, parts);
+    Ok((KeyRange::between(ends.into_iter().map(|place| split.at(place)).collect()), Some(count)))
 }
 
 #[cfg(test)]
@@ -126,14 +111,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn places_are_cut_evenly() {
-        assert_eq!(even(1, 100, 4), [26, 51, 76]);
-        assert_eq!(even(5, 6, 10), [6]);
-        assert_eq!(even(7, 7, 10), Vec::<i128>::new());
-        assert_eq!(between(vec!["a".into()]).len(), 2);
-    }
 
     proptest! {
         #[test]

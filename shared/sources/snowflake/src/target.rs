@@ -1,6 +1,6 @@
 //! The URL: which account, who reads, and in which warehouse.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use millstream_ports::{PortError, PortResult, Secret};
@@ -83,7 +83,7 @@ impl Target {
         let is_host = [".snowflakecomputing.com", ".snowflakecomputing.cn"].iter().any(|end| host.ends_with(end));
         let name =
             given.host.unwrap_or_else(|| if is_host { host.clone() } else { format!("{host}.snowflakecomputing.com") });
-        let is_local = name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let is_local = millstream_source_network::is_this_machine(&name);
         if !given.tls && !is_local && !given.plaintext {
             return Err(wrong(
                 "turns TLS off for a host of another machine: take tls=off out, or add allow_plaintext=true",
@@ -191,24 +191,12 @@ fn decoded(text: &str) -> PortResult<Option<String>> {
 
 /// The TLS of every call: verified by the roots of the web, and by these certificates (PEM) where there are any.
 pub(crate) fn tls(ca: Option<&Secret>) -> PortResult<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
     // Results come from the stores of a cloud, whatever stands in front of the account.
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    if let Some(pem) = ca {
-        let unreadable = || PortError::invalid("the secret `ca` holds no certificates in PEM form");
-        let before = roots.len();
-        for certificate in rustls::pki_types::CertificateDer::pem_slice_iter(pem.expose()) {
-            roots.add(certificate.map_err(|_| unreadable())?).map_err(|_| unreadable())?;
-        }
-        if roots.len() == before {
-            return Err(unreadable());
-        }
+    let mut roots = millstream_source_network::web_roots();
+    if let Some(ca) = ca {
+        millstream_source_network::add_certificates(&mut roots, ca)?;
     }
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let versions = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| PortError::internal("TLS cannot be set up").caused_by(error))?;
-    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+    millstream_source_network::verified(roots)
 }
 
 #[cfg(test)]

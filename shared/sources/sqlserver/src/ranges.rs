@@ -60,31 +60,19 @@ pub(crate) async fn plan(
 ) -> PortResult<(Vec<KeyRange>, Option<u64>)> {
     let estimate = described.shape.rows.filter(|_| conditions.is_empty());
     let range_rows = range_rows.max(1);
-    let Some(split) = split else { return Ok((whole(), estimate)) };
+    let Some(split) = split else { return Ok((vec![KeyRange::whole()], estimate)) };
     let rows = match estimate {
         Some(rows) => rows,
         None => count(session, described, conditions).await?,
     };
     if rows <= range_rows {
-        return Ok((whole(), Some(rows)));
+        return Ok((vec![KeyRange::whole()], Some(rows)));
     }
     let ends = match split.order {
         Order::Integer { .. } => even_ends(session, described, conditions, split, rows.div_ceil(range_rows)).await?,
         _ => counted_ends(session, described, conditions, split, range_rows.max(rows.div_ceil(MOST_RANGES))).await?,
     };
-    Ok((between(ends), Some(rows)))
-}
-
-fn whole() -> Vec<KeyRange> {
-    vec![KeyRange { from: None, until: None }]
-}
-
-/// The parts between some values; the first and the last are open.
-fn between(mut ends: Vec<String>) -> Vec<KeyRange> {
-    ends.dedup();
-    let from = std::iter::once(None).chain(ends.iter().cloned().map(Some));
-    let until = ends.iter().cloned().map(Some).chain(std::iter::once(None));
-    from.zip(until).map(|(from, until)| KeyRange { from, until }).collect()
+    Ok((KeyRange::between(ends), Some(rows)))
 }
 
 async fn count(session: &mut Session, described: &Described, conditions: &Conditions) -> PortResult<u64> {
@@ -108,13 +96,8 @@ async fn even_ends(
     let rows = session.rows(DOING, &sql, conditions.parameters()).await?;
     let value = |at| rows.first().and_then(|row| text(row, at)).and_then(|value| value.parse::<i128>().ok());
     let (Some(least), Some(most)) = (value(0), value(1)) else { return Ok(Vec::new()) };
-    Ok(even(least, most, parts))
-}
-
-fn even(least: i128, most: i128, parts: u64) -> Vec<String> {
-    let values = most - least + 1;
-    let parts = i128::from(parts.min(MOST_RANGES)).min(values);
-    (1..parts).map(|part| (least + values * part / parts).to_string()).collect()
+    let bounds = KeyRange::even_bounds(least, most, parts.min(MOST_RANGES));
+    Ok(bounds.into_iter().map(|bound| bound.to_string()).collect())
 }
 
 /// Other values are counted off by the server.
@@ -138,30 +121,4 @@ async fn counted_ends(
     );
     let rows = session.rows(DOING, &sql, conditions.parameters()).await?;
     Ok(rows.iter().filter_map(|row| text(row, 0).map(str::to_owned)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whole_numbers_are_cut_evenly() {
-        assert_eq!(even(1, 100, 4), ["26", "51", "76"]);
-        assert_eq!(even(5, 6, 10), ["6"]);
-        assert_eq!(even(7, 7, 10), Vec::<String>::new());
-        assert_eq!(even(i64::MIN.into(), i64::MAX.into(), 2), ["0"]);
-    }
-
-    #[test]
-    fn parts_leave_nothing_out() {
-        let range = |from: Option<&str>, until: Option<&str>| KeyRange {
-            from: from.map(Into::into),
-            until: until.map(Into::into),
-        };
-        assert_eq!(between(vec![]), [range(None, None)]);
-        assert_eq!(
-            between(vec!["a".into(), "a".into(), "b".into()]),
-            [range(None, Some("a")), range(Some("a"), Some("b")), range(Some("b"), None)]
-        );
-    }
 }

@@ -1,8 +1,9 @@
 //! The URL: where the server is, who reads, and how safely.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, time::Duration};
 
 use millstream_ports::{PortError, PortResult, Secret};
+use millstream_source_network::is_this_machine;
 use tiberius::{AuthMethod, Config, EncryptionLevel};
 use url::Url;
 
@@ -175,7 +176,7 @@ impl Target {
     }
 
     fn is_on_this_machine(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost") || self.host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
+        is_this_machine(&self.host)
     }
 }
 
