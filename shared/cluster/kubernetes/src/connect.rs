@@ -35,6 +35,8 @@ pub(crate) async fn client(settings: &KubernetesSettings) -> PortResult<Client> 
     config.read_timeout = Some(PATIENCE);
     config.reset_reader_on_write = true;
     config.default_namespace.clone_from(&settings.namespace);
+    // An error says that another thread was faster: there is one TLS provider for every client in the process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = ClientBuilder::try_from(config).map_err(|error| errors::port_error("the cluster's client", error))?;
     Ok(match &settings.token {
         Some(source) => builder.with_layer(&WithToken(source.clone())).build(),

@@ -6,17 +6,17 @@ use std::sync::{
 };
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Config, api::PostParams};
+use kube::{Api, Config, api::PostParams};
 use millstream_cluster_kubernetes::{KubernetesSettings, KubernetesTrainer, TokenSource};
 use millstream_peers::kubernetes::ApiServer;
 use millstream_ports::{ErrorKind, PortError, trainer::Trainer};
 use serde_json::json;
 
-use crate::support::{Kind, job_id, training};
+use crate::support::{Kind, client, job_id, training};
 
 async fn server() -> (ApiServer, KubernetesSettings) {
     let server = ApiServer::start();
-    let client = Client::try_from(Config::new(server.url().parse().unwrap())).unwrap();
+    let client = client(Config::new(server.url().parse().unwrap()));
     let settings = KubernetesSettings { url: Some(server.url()), ..KubernetesSettings::default() };
     let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": settings.namespace}})).unwrap();
     Api::all(client).create(&PostParams::default(), &namespace).await.unwrap();

@@ -64,7 +64,7 @@ impl Cluster {
 
     async fn real(kubeconfig: Kubeconfig) -> Self {
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        let (real, namespace) = (Client::try_from(config).unwrap(), unique("t"));
+        let (real, namespace) = (client(config), unique("t"));
         let small = ApiServer::start();
         let logs = client_of(&small);
         create_namespace(&real, &namespace).await;
@@ -188,7 +188,14 @@ impl Cluster {
 }
 
 fn client_of(server: &ApiServer) -> Client {
-    Client::try_from(Config::new(server.url().parse().unwrap())).unwrap()
+    client(Config::new(server.url().parse().unwrap()))
+}
+
+/// A client of the tests' own.
+pub(crate) fn client(config: Config) -> Client {
+    // Whichever test is the first: there is one TLS provider for the process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::try_from(config).unwrap()
 }
 
 async fn create_namespace(client: &Client, name: &str) {

@@ -4,6 +4,6 @@ mod cluster;
 mod jobs;
 mod operator;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, client};
 pub(crate) use jobs::{KINDS, Kind, image, job_id, name_of, training};
 pub(crate) use operator::Operator;
