@@ -52,10 +52,21 @@ fn dead_letters(topic: &str) -> String {
     format!("{topic}-dead-letters")
 }
 
+/// What a function declares, as `infra/` reads it.
+fn declared(function: &str) -> Value {
+    let map: Value = serde_json::from_str(include_str!("../../infra/functions.json")).unwrap();
+    map["functions"][function].clone()
+}
+
 /// Which events a function declares that it takes, as `infra/` writes it into its subscription.
 pub(crate) fn filter(function: &str) -> String {
-    let map: Value = serde_json::from_str(include_str!("../../infra/functions.json")).unwrap();
-    map["functions"][function]["filter"].as_str().unwrap().to_owned()
+    declared(function)["filter"].as_str().unwrap().to_owned()
+}
+
+/// How long a function may keep a message, as `infra/` writes it into its subscription: Pub/Sub waits ten minutes at most.
+fn ack_deadline(function: &str) -> u32 {
+    let timeout = declared(function)["timeout_seconds"].as_u64().unwrap();
+    u32::try_from(2 * timeout).unwrap().min(600)
 }
 
 /// How often Pub/Sub delivers a message.
@@ -180,7 +191,7 @@ impl Deployment {
             for time in 0..times {
                 let name = subscription(topic, function, time);
                 self.pubsub.subscribe(&Subscription {
-                    ack_deadline: 120,
+                    ack_deadline: ack_deadline(function),
                     filter,
                     dead_letter: Some((&dead_letters, 100)),
                     ..Subscription::push(&name, topic, &endpoint, false)
@@ -204,7 +215,7 @@ impl Deployment {
         let endpoint = format!("http://127.0.0.1:{}/", self.functions[function].port);
         let dead_letters = dead_letters(EVENTS);
         self.pubsub.subscribe(&Subscription {
-            ack_deadline: 120,
+            ack_deadline: ack_deadline(function),
             filter,
             dead_letter: has_dead_letters.then_some((&*dead_letters, 100)),
             ..Subscription::push(&subscription(EVENTS, function, 0), EVENTS, &endpoint, false)
