@@ -74,7 +74,13 @@ impl Watcher {
         let mut watcher = notify::recommended_watcher(handler).map_err(cannot)?;
         watcher.watch(&folder, RecursiveMode::Recursive).map_err(cannot)?;
         let (sender, arrivals) = mpsc::channel(QUEUE);
-        let sorter = Sorter { disk: store.disk.clone(), bucket: bucket.to_owned(), folder, waiting: HashMap::new() };
+        let sorter = Sorter {
+            disk: store.disk.clone(),
+            bucket: bucket.to_owned(),
+            folder,
+            waiting: HashMap::new(),
+            new_folders: Vec::new(),
+        };
         tokio::spawn(sorter.run(events, missed, quiet, sender));
         Ok(Self { arrivals, _events: watcher })
     }
@@ -94,6 +100,8 @@ struct Sorter {
     bucket: String,
     folder: PathBuf,
     waiting: HashMap<OsString, LastLook>,
+    /// Folders that came, and how many looks they are still walked at.
+    new_folders: Vec<(OsString, u8)>,
 }
 
 /// What an event says of a path.
@@ -125,6 +133,14 @@ impl Sorter {
                     if missed.swap(false, Ordering::AcqRel) {
                         self.wait_for_all_below(OsString::new()).await;
                     }
+                    // A folder is watched a moment after it is told of, and what came in between is told of by nothing. Two
+                    // looks, because the first may come at once.
+                    for (folder, looks) in std::mem::take(&mut self.new_folders) {
+                        if looks > 1 {
+                            self.new_folders.push((folder.clone(), looks - 1));
+                        }
+                        self.wait_for_all_below(folder).await;
+                    }
                     self.look_again().await
                 }
             };
@@ -150,7 +166,10 @@ impl Sorter {
                     self.waiting.entry(name).or_default();
                 }
                 // Files may have got into it before it was watched.
-                Says::FolderCame => self.wait_for_all_below(name).await,
+                Says::FolderCame => {
+                    self.wait_for_all_below(name.clone()).await;
+                    self.new_folders.push((name, 2));
+                }
                 Says::Nothing => {}
             }
         }
