@@ -94,7 +94,7 @@ pub(crate) async fn plan(
     refuse_unmapped(&plan)?;
     refuse_unmarked(work, &plan)?;
     if needs_one_range(work, &plan) {
-        plan.ranges = vec![KeyRange { from: None, until: None }];
+        plan.ranges = vec![KeyRange::whole()];
     }
     let shape = shape::fingerprint(own_columns(&plan));
     Ok(Kept { shape, only: read.only, since: read.since, plan, ignored, notes })

@@ -160,7 +160,7 @@ impl Table {
                 let ranges = self.ranges(self.place(&column)?, read.range_rows);
                 (Some(column), ranges)
             }
-            None => (None, vec![KeyRange { from: None, until: None }]),
+            None => (None, vec![KeyRange::whole()]),
         };
         let everything = read.changes == Changes::Everything || read.since.is_none();
         let rows = Some(self.definition.rows.len() as u64);

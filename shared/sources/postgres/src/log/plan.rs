@@ -39,7 +39,7 @@ pub(crate) async fn plan(session: &Session, read: &Read, log: &ChangeLog) -> Por
             columns,
             everything: false,
             split_by: None,
-            ranges: vec![KeyRange { from: None, until: None }],
+            ranges: vec![KeyRange::whole()],
             position: Some(window.until.to_string()),
             rows: Some(rows),
         });
